@@ -1,0 +1,153 @@
+"""What a run tells about itself: the shape of summary.json, and what the report shows beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vermilion.types import Source
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One round, as its row in the summary.
+
+    Attributes
+    ----------
+    round : int
+        From 0; round 0 has only the labelled texts.
+    uncertain : int
+        Pool texts whose margin is below the run's threshold after this round's fit.
+    asked, confirmed : int
+        Questions answered in this round; those that gave a label (not "none of these").
+    agreement : float or None
+        Share of this round's random audit texts on which head and expert agree, extended to the pool.
+    calls : int
+        Questions answered from the start of the run to the end of this round.
+    cost_usd : float
+        Likewise.
+    kappa : float or None
+        Cohen's kappa between this round's model and the one before, on a random stop set.
+    gold_agreement : float or None
+        Agreement of all decisions with the gold labels (simulation only).
+    seconds_fit, seconds_expert : float
+    """
+
+    round: int
+    uncertain: int
+    asked: int
+    confirmed: int
+    agreement: float | None
+    calls: int = 0
+    cost_usd: float = 0.0
+    kappa: float | None = None
+    gold_agreement: float | None = None
+    seconds_fit: float = 0.0
+    seconds_expert: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """ "Agreement with the expert >= lower with this confidence", from a random, blind audit."""
+
+    estimate: float
+    lower: float
+    upper: float
+    confidence: float
+    method: str
+    n: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The final label of one pool text and how it came about: one row of decisions.jsonl."""
+
+    id: str
+    text: str
+    label: str | None
+    confidence: float
+    source: Source
+    round: int
+    candidates: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTrial:
+    """One head tried by cross-validation on the labelled texts."""
+
+    head: str
+    params: dict[str, Any]
+    accuracy: float
+    accuracy_std: float
+    log_loss: float
+    seconds: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusedPair:
+    """Two labels that the expert had to tell apart most often, with texts that show it."""
+
+    proposed: str
+    answered: str
+    count: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """summary.json. `gold` and `expert_check` stay None where there is no gold or no check."""
+
+    texts: int
+    labels: int
+    encoder: str
+    head: str
+    rounds: tuple[RoundRecord, ...]
+    calls: int
+    tokens: dict[str, int]
+    cost_usd: float
+    seconds: dict[str, float]
+    decisions: dict[str, int]
+    certificate: Certificate | None
+    stopped: str
+    expert: str = "none"
+    simulated: bool = False
+    unique_texts: int = 0
+    labelled: int = 0
+    gold: dict[str, float] | None = None
+    expert_check: dict[str, float] | None = None
+    heads_compared: tuple[HeadTrial, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as plain JSON types, without the fields that do not apply."""
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """All that report.html shows.
+
+    Attributes
+    ----------
+    title : str
+    summary : Summary
+    confidence_counts : dict of str to tuple of int
+        For each source of decision, the number of texts in 20 equal bins of confidence from 0 to 1.
+    pairs : tuple of ConfusedPair
+        Hardest label pairs, most frequent first.
+    label_counts : tuple of (label, decided, labelled)
+        Pool texts decided for each label and labelled examples it had.
+    open_texts : tuple of Decision
+        A few of the least certain decisions, for a person to look at.
+    """
+
+    title: str
+    summary: Summary
+    confidence_counts: dict[Source, tuple[int, ...]]
+    pairs: tuple[ConfusedPair, ...]
+    label_counts: tuple[tuple[str, int, int], ...]
+    open_texts: tuple[Decision, ...]

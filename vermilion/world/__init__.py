@@ -1,0 +1,1 @@
+"""Each outside thing behind one door: files, encoders, experts, the store."""
