@@ -1,0 +1,99 @@
+"""One place for the settings of a run, their defaults and what they may be."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from vermilion.errors import InputError
+from vermilion.types import QuestionKind
+
+HEAD_CHOICES = ("auto", "flat", "subset", "centroid")
+UNCERTAINTY_CHOICES = ("margin", "entropy", "least-confidence", "committee")
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What a run may spend in all; None: no cap."""
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """All that steers a run besides its data. What `identity` leaves out may change when a run is continued.
+
+    Attributes
+    ----------
+    candidates : int or "auto"
+        Options of a `choose` question; "auto": as many as hold 98 % of the probability, from 3 to 20 (50 beyond
+        500 labels).
+    target : float
+        Agreement with the expert to certify; the run stops once it is certified.
+    confidence : float
+        Of the certificate: its bound fails with probability at most 1 - confidence.
+    """
+
+    encoder: str = "minilm"
+    head: Literal["auto", "flat", "subset", "centroid"] = "auto"
+    subset_size: int = 10
+    umap: bool = False
+    expert: str = "none"
+    expert_error: float = 0.0
+    base_url: str | None = None
+    ask: QuestionKind = "choose"
+    candidates: int | Literal["auto"] = "auto"
+    uncertainty: str = "margin"
+    target: float = 0.95
+    confidence: float = 0.95
+    rounds: int = 10
+    seed: int = 0
+    caps: Caps = Caps()
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that make two runs the same run."""
+        free = {"caps", "rounds", "target", "confidence", "base_url"}
+        return {name: value for name, value in asdict(self).items() if name not in free}
+
+    def checked(self) -> RunSettings:
+        """Return the settings, each within its bounds.
+
+        Raises
+        ------
+        InputError
+            Names the option, what it may be and what came.
+
+        Examples
+        --------
+        >>> RunSettings(rounds=0).checked()
+        Traceback (most recent call last):
+        vermilion.errors.InputError: --rounds: expected a whole number from 1, found 0; give another value
+        """
+        caps = self.caps
+        _one_of("--head", self.head, HEAD_CHOICES)
+        _one_of("--ask", self.ask, ("choose", "validate"))
+        _one_of("--uncertainty", self.uncertainty, UNCERTAINTY_CHOICES)
+        _within("--subset-size", self.subset_size, 2, "a whole number from 2")
+        _within("--rounds", self.rounds, 1, "a whole number from 1")
+        _within("--expert-error", self.expert_error, 0, "a share from 0 to 1", 1)
+        _within("--target", self.target, 0, "a share from 0 to 1", 1)
+        _within("--confidence", self.confidence, 0.5, "a share from 0.5 to 0.999", 0.999)
+        _within("--seed", self.seed, 0, "a whole number from 0")
+        if self.candidates != "auto":
+            _within("--candidates", self.candidates, 1, "auto or a whole number from 1")
+        for option, cap in (("--max-calls", caps.max_calls), ("--max-tokens", caps.max_tokens)):
+            _within(option, 0 if cap is None else cap, 0, "a whole number from 0")
+        _within("--max-cost", 0.0 if caps.max_cost is None else caps.max_cost, 0, "US dollars from 0")
+        return replace(self)
+
+
+def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"one of {', '.join(choices)}", repr(value), option, "give one of them")
+
+
+def _within(option: str, value: float, least: float, expected: str, most: float = float("inf")) -> None:
+    if not least <= value <= most:
+        raise InputError(expected, str(value), option, "give another value")
