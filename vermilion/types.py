@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -52,12 +52,15 @@ class Texts:
         The labels of each row (one for multi-class), or None for a pool.
     source : str
         The path, or "<stdin>", for messages.
+    rows : tuple of int
+        The row number of each text in its source, from 1, for messages; empty where they were not read from a file.
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...] | None = None
     source: str = ""
+    rows: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.texts)
