@@ -27,7 +27,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 # Each library from outside, and the modules that may import it, be it at the top or inside a function.
 DOORS: dict[str, tuple[str, ...]] = {
     "numpy": ("vermilion.*",),
-    "scipy": ("vermilion.learn.*",),
+    "scipy": ("vermilion.learn.*", "vermilion.world.encoders*"),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*"),
     "polars": ("vermilion.world.data*", "vermilion.world.rows"),
     "sqlalchemy": ("vermilion.world.store*", "vermilion.world.ledger*"),
@@ -36,7 +36,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sentence_transformers": ("vermilion.world.encoders*",),
     "openai": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "httpx": ("vermilion.world.llm*",),
-    "tenacity": ("vermilion.world.llm*",),
+    "tenacity": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "pydantic": ("vermilion.config", "vermilion.world.*"),
     "safetensors": ("vermilion.world.*",),
     "yaml": ("vermilion.config", "vermilion.world.*"),
