@@ -50,7 +50,7 @@ clean: ## remove what the other targets made, .venv included
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-		|| { echo 'make: Python 3.11 or newer is needed, $(PYTHON) is' "$$($(PYTHON) --version 2>&1 || echo missing); name another with make PYTHON=..." >&2; exit 1; }
+		|| { echo 'make: Python 3.11 or newer is needed, $(PYTHON) is' "$$( ($(PYTHON) --version) 2>/dev/null || echo missing); name another with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv' 2>/dev/null \
 		|| { echo 'make: $(PYTHON) has no module venv; install it (Debian: apt-get install python3-venv)' >&2; exit 1; }
 

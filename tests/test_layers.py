@@ -20,7 +20,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("learn",),
     ("world",),
     ("red", "choose"),
-    ("serve", "watch", "review", "scale"),
+    ("serve", "watch", "review", "scale", "screen"),
     ("cli", "__main__"),
 )
 
@@ -29,10 +29,12 @@ DOORS: dict[str, tuple[str, ...]] = {
     "numpy": ("vermilion.*",),
     "scipy": ("vermilion.learn.*", "vermilion.world.encoders*"),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*"),
-    "polars": ("vermilion.world.data*", "vermilion.world.rows"),
+    "umap": ("vermilion.learn.subsets",),
+    "polars": ("vermilion.world.data*", "vermilion.world.rows", "vermilion.world.results"),
     "sqlalchemy": ("vermilion.world.store*", "vermilion.world.ledger*"),
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),
+    "torch": ("vermilion.world.encoders*",),
     "sentence_transformers": ("vermilion.world.encoders*",),
     "openai": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "httpx": ("vermilion.world.llm*",),
@@ -43,7 +45,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "plotly": ("vermilion.red.report*",),
     "jinja2": ("vermilion.red.report*", "vermilion.serve.*", "vermilion.review.*"),
     "typer": ("vermilion.cli*",),
-    "rich": ("vermilion.cli*",),
+    "rich": ("vermilion.cli*", "vermilion.screen"),
 }
 
 # A model file is safetensors and JSON: reading one must never run code. torch, where an extra brings it, is
@@ -56,16 +58,8 @@ IMPURE_MODULES = {
     *("os", "io", "pathlib", "shutil", "tempfile", "glob", "fileinput"),  # files
     *("time", "datetime", "calendar"),  # clocks
     *("random", "secrets", "uuid"),  # randomness that is no argument
-    *(
-        "socket",
-        "ssl",
-        "http",
-        "urllib",
-        "asyncio",
-        "subprocess",
-        "multiprocessing",
-        "threading",
-    ),  # the world
+    *("socket", "ssl", "http", "urllib", "asyncio", "subprocess"),  # other machines and programs
+    *("multiprocessing", "threading"),
 }
 IMPURE_CALLS = {"open", "input", "print"}
 RANDOM_TYPES = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "RandomState", "default_rng"}
