@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from vermilion import errors
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 INDEX = ROOT / "docs" / "README.md"
 ERRORS_PAGE = ROOT / "docs" / "errors.md"
+ENVIRONMENT_PAGE = ROOT / "docs" / "environment.md"
 
 # A page whose Python cannot run here says why: <!-- python not run: asks a paid endpoint -->
 NOT_RUN = re.compile(r"<!--\s*python not run:\s*(\S.*?)\s*-->")
@@ -30,7 +32,7 @@ CODE_SPAN = re.compile(r"`(vermilion [^`]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 # Options that typer adds by itself.
-BUILT_IN = {"--help", "--install-completion", "--show-completion"}
+BUILT_IN = {"--help", "-h", "--install-completion", "--show-completion"}
 
 
 @dataclass(frozen=True)
@@ -148,19 +150,17 @@ def begins_command(word: str) -> bool:
 
 def root_command() -> Any:
     """Return the command line as typer builds it."""
-    cli = pytest.importorskip("vermilion.cli", reason="the command line is not written yet")
-    import typer
+    from vermilion import cli
 
     return typer.main.get_command(cli.app)
 
 
 def all_commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield (words, command) for every command that a user can call; groups only lead to theirs."""
+    """Yield (words, command) for the command itself, and for every command below it."""
+    yield path, command
     for name, child in getattr(command, "commands", {}).items():
         if not child.hidden:
             yield from all_commands(child, *path, name)
-    if not hasattr(command, "commands"):
-        yield path, command
 
 
 def options(command: Any) -> set[str]:
@@ -208,6 +208,28 @@ def test_every_command_and_option_is_documented() -> None:
             if not re.search(rf"(?<![\w-]){option}(?![\w-])", pages)
         ]
     assert not missing, f"neither README.md nor docs/ tells of: {'; '.join(missing)}"
+
+
+def variables_read() -> Iterator[tuple[str, str]]:
+    """Yield (variable, place) for each environment variable that the package reads by name."""
+    for path in sorted((ROOT / "vermilion").rglob("*.py")):
+        for node in ast.walk(ast.parse(read(path))):
+            match node:
+                case (
+                    ast.Call(
+                        func=ast.Attribute(value=ast.Attribute(attr="environ")),
+                        args=[ast.Constant(str(name)), *_],
+                    )
+                    | ast.Call(func=ast.Attribute(attr="getenv"), args=[ast.Constant(str(name)), *_])
+                    | ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(str(name)))
+                ):
+                    yield name, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_every_environment_variable_is_documented() -> None:
+    page = read(ENVIRONMENT_PAGE)
+    missing = [f"{name} ({place})" for name, place in variables_read() if f"`{name}`" not in page]
+    assert not missing, f"docs/environment.md does not tell of {', '.join(missing)}"
 
 
 # --- the errors

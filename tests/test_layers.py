@@ -34,7 +34,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("vermilion.world.store*", "vermilion.world.ledger*"),
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),
-    "torch": ("vermilion.world.encoders*",),
     "sentence_transformers": ("vermilion.world.encoders*",),
     "openai": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "httpx": ("vermilion.world.llm*",),
