@@ -1,0 +1,163 @@
+"""Temperature scaling: one number that makes probabilities mean what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from vermilion.types import FloatArray, IntArray
+
+COLDEST, HOTTEST = 0.01, 100.0
+LOG_FLOOR = -80.0
+
+
+def log_softmax(logits: FloatArray) -> FloatArray:
+    """Return the logarithm of the softmax of each row, computed without overflow.
+
+    Examples
+    --------
+    >>> np.exp(log_softmax(np.array([[1000.0, 1000.0]]))).tolist()
+    [[0.5, 0.5]]
+    """
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    logs: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return logs
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Return the softmax of each row, in the dtype of `logits`; rows sum to 1.
+
+    Examples
+    --------
+    >>> softmax(np.array([[0.0, 0.0, -np.inf]])).tolist()
+    [[0.5, 0.5, 0.0]]
+    """
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: FloatArray = weights / weights.sum(axis=1, keepdims=True)
+    return shares
+
+
+def log_proba(proba: FloatArray) -> FloatArray:
+    """Return the logarithm of probabilities, zeros bounded by a floor so that the result is finite.
+
+    Examples
+    --------
+    >>> log_proba(np.array([[1.0, 0.0]])).tolist()
+    [[0.0, -80.0]]
+    """
+    floor = np.full_like(proba, LOG_FLOOR)
+    logs: FloatArray = np.log(proba, where=proba > 0, out=floor)
+    return np.maximum(logs, LOG_FLOOR)
+
+
+def log_loss(logits: FloatArray, y_index: IntArray, temperature: float = 1.0) -> float:
+    """Return the mean of -log p(true label), in nats, after dividing by a temperature.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, K)
+        Logits or log-probabilities.
+    y_index : ndarray of int, shape (n,)
+        Columns of the true labels.
+    temperature : float
+
+    Examples
+    --------
+    >>> round(log_loss(np.array([[0.0, 0.0]]), np.array([1])), 4)
+    0.6931
+    """
+    if not len(logits):
+        return 0.0
+    logs = log_softmax(logits / logits.dtype.type(temperature))
+    return float(-logs[np.arange(len(logs)), y_index].mean(dtype=np.float64))
+
+
+def fit_temperature(logits: FloatArray, y_index: IntArray) -> float:
+    """Find the temperature at which `logits / temperature` has the smallest log loss.
+
+    Guo et al., "On Calibration of Modern Neural Networks" (2017). Give it out-of-fold predictions: on rows
+    that the head has learned from, every head looks too sure. The loss is convex in 1 / temperature, so the
+    search over its logarithm finds the one minimum.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, K)
+        Logits or log-probabilities; both give the same temperature.
+    y_index : ndarray of int, shape (n,)
+        Columns of the true labels.
+
+    Returns
+    -------
+    float
+        From 0.01 to 100. 1 where the rows cannot tell: none at all, a single label, or no row with two
+        different logits.
+
+    Examples
+    --------
+    >>> logits = np.array([[2.0, 0.0]] * 4)
+    >>> temperature = fit_temperature(logits, np.array([0, 0, 0, 1]))
+    >>> round(float(1 / (1 + np.exp(-2 / temperature))), 3)
+    0.75
+    """
+    if not len(logits) or logits.shape[1] < 2:
+        return 1.0
+    logits = np.maximum(logits, LOG_FLOOR + logits.max(axis=1, keepdims=True))
+    if not np.ptp(logits, axis=1).any():
+        return 1.0
+    found = minimize_scalar(
+        lambda log_t: log_loss(logits, y_index, float(np.exp(log_t))),
+        bounds=(np.log(COLDEST), np.log(HOTTEST)),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
+
+
+def apply_temperature(proba: FloatArray, temperature: float) -> FloatArray:
+    """Return `proba` sharpened (temperature < 1) or flattened (> 1), each row summing to 1.
+
+    The same as dividing the logits, since these are log-probabilities plus a constant a row. Zeros stay
+    zeros, and the order of the labels stays.
+
+    Examples
+    --------
+    >>> apply_temperature(np.array([[0.8, 0.2, 0.0]]), 0.5).round(4).tolist()
+    [[0.9412, 0.0588, 0.0]]
+    """
+    if temperature == 1.0 or not proba.size:
+        return proba
+    largest = proba.max(axis=1, keepdims=True)
+    powered = (proba / largest) ** proba.dtype.type(1.0 / temperature)
+    scaled: FloatArray = powered / powered.sum(axis=1, keepdims=True)
+    return scaled
+
+
+def expected_calibration_error(proba: FloatArray, y_index: IntArray, bins: int = 15) -> float:
+    """Return the gap between the largest probability and how often it is right, averaged over texts.
+
+    Top-label error over equal-width bins (Naeini et al., 2015).
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, K)
+    y_index : ndarray of int, shape (n,)
+    bins : int
+
+    Returns
+    -------
+    float
+        From 0 (calibrated) to 1; 0 for no rows.
+
+    Examples
+    --------
+    >>> round(expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1])), 4)
+    0.0
+    >>> round(expected_calibration_error(np.array([[0.9, 0.1]] * 2), np.array([0, 1])), 4)
+    0.4
+    """
+    if not len(proba):
+        return 0.0
+    confidence = proba.max(axis=1).astype(np.float64)
+    right = proba.argmax(axis=1) == y_index
+    place = np.minimum((confidence * bins).astype(np.intp), bins - 1)
+    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(proba))

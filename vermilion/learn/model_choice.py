@@ -1,0 +1,179 @@
+"""Which head fits the labelled rows best, by cross-validation: `--head auto`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from vermilion.learn.calibration import fit_temperature, log_loss, log_proba
+from vermilion.learn.folds import fold_numbers, row_keys, splits
+from vermilion.types import FloatArray, Head, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One head tried by cross-validation.
+
+    Attributes
+    ----------
+    head : str
+        Its name among the candidates.
+    params : dict
+        Its parameters, those chosen on the rows included; JSON-safe.
+    accuracy, accuracy_std : float
+        Over all held-out rows; standard deviation between folds. NaN where no row could be held out.
+    log_loss : float
+        Of held-out rows in nats, after the temperature that suits them best.
+    temperature : float
+        That temperature.
+    seconds : float
+        By the caller's clock, choosing parameters and all folds.
+    chosen : bool
+    """
+
+    head: str
+    params: dict[str, Any]
+    accuracy: float
+    accuracy_std: float
+    log_loss: float
+    temperature: float
+    seconds: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """The chosen head's predictions for rows that it had not learned from, for calibration.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (m,)
+        Ascending. Rows alone in their class are not among them: they are never held out.
+    codes : ndarray of int, shape (m,)
+        Columns of their true labels, in the order of the sorted distinct labels.
+    proba : ndarray of shape (m, K)
+    """
+
+    rows: IntArray
+    codes: IntArray
+    proba: FloatArray
+
+    @property
+    def temperature(self) -> float:
+        """The temperature that suits these predictions best."""
+        return fit_temperature(log_proba(self.proba), self.codes)
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A head that chooses parameters on the rows, once for all folds."""
+
+    def tuned(self, X: FloatArray, y: NDArray[Any]) -> Self:
+        """Return an unfitted copy with the chosen parameters."""
+        ...
+
+
+def choose_head(
+    X: FloatArray,
+    y: NDArray[Any],
+    candidates: Mapping[str, Head],
+    cv: int = 3,
+    random_state: int = 0,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> tuple[Head, tuple[Trial, ...], OutOfFold]:
+    """Compare heads on the labelled rows and return the best one, unfitted.
+
+    All heads see the same folds. The first candidate within one standard error of the most accurate one is
+    taken (Breiman et al., 1984), so name the simpler ones first. Parameters that a head chooses itself are
+    chosen once, on all rows; the returned head carries them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    y : ndarray of shape (n,)
+    candidates : mapping of name to unfitted head
+        From the simplest to the dearest; not empty.
+    cv : int
+        Folds, at least 2; fewer where no class has as many rows. The only row of a class stays in all
+        training parts.
+    random_state : int
+    clock : callable
+        Seconds; this layer has no clock of its own.
+
+    Returns
+    -------
+    head : Head
+    trials : tuple of Trial
+        In the order of the candidates.
+    out_of_fold : OutOfFold
+        Of the chosen head.
+
+    Raises
+    ------
+    ValueError
+        No candidates, or `cv` below 2.
+
+    Examples
+    --------
+    >>> from vermilion.learn.heads import CentroidHead, FlatHead
+    >>> X = np.eye(2, dtype=np.float32).repeat(4, axis=0)
+    >>> head, trials, held_out = choose_head(
+    ...     X, np.repeat(["a", "b"], 4), {"flat": FlatHead(C=10.0), "centroid": CentroidHead()}
+    ... )
+    >>> type(head).__name__, [trial.accuracy for trial in trials], held_out.proba.shape
+    ('FlatHead', [1.0, 1.0], (8, 2))
+    """
+    if not candidates or cv < 2:
+        raise ValueError(f"need candidates and cv from 2, got {len(candidates)} candidates and cv={cv}")
+    codes = np.unique(y, return_inverse=True)[1]
+    folds = min(cv, max(2, int(np.bincount(codes).max())))
+    numbers = fold_numbers(codes, row_keys(np.asarray(X), random_state), folds)
+    heads: list[Head] = []
+    trials: list[Trial] = []
+    held_out: list[OutOfFold] = []
+    for name, candidate in candidates.items():
+        began = clock()
+        head = candidate.tuned(X, y) if isinstance(candidate, Tunable) else clone(candidate)
+        predictions = _held_out(head, X, y, codes, numbers)
+        trials.append(_trial(name, head, predictions, numbers, clock() - began))
+        heads.append(head)
+        held_out.append(predictions)
+    best = _simplest_good(trials, folds)
+    marked = tuple(replace(trial, chosen=place == best) for place, trial in enumerate(trials))
+    return heads[best], marked, held_out[best]
+
+
+def _held_out(head: Head, X: FloatArray, y: NDArray[Any], codes: IntArray, numbers: IntArray) -> OutOfFold:
+    rows = np.flatnonzero(numbers >= 0)
+    proba = np.zeros((len(y), int(codes.max()) + 1), dtype=np.float32)
+    for train, held in splits(numbers):
+        fitted: Head = clone(head)
+        # Every class has a row in every training part, so the columns are those of all labels.
+        proba[held] = fitted.fit(X[train], y[train]).predict_proba(X[held])
+    return OutOfFold(rows, codes[rows], proba[rows])
+
+
+def _trial(name: str, head: Head, held: OutOfFold, numbers: IntArray, seconds: float) -> Trial:
+    if not len(held.rows):
+        return Trial(name, head.get_params(), np.nan, np.nan, np.nan, 1.0, seconds)
+    right = held.proba.argmax(axis=1) == held.codes
+    fold_of = numbers[held.rows]
+    by_fold = [right[fold_of == fold].mean() for fold in np.unique(fold_of)]
+    temperature = held.temperature
+    loss = log_loss(log_proba(held.proba), held.codes, temperature)
+    spread = float(np.std(by_fold, ddof=1)) if len(by_fold) > 1 else 0.0
+    return Trial(name, head.get_params(), float(right.mean()), spread, loss, temperature, seconds)
+
+
+def _simplest_good(trials: list[Trial], folds: int) -> int:
+    accuracies = np.array([trial.accuracy for trial in trials])
+    if np.isnan(accuracies).all():
+        return 0
+    best = int(np.argmax(accuracies))
+    enough = accuracies[best] - trials[best].accuracy_std / folds**0.5
+    return int(np.argmax(accuracies >= enough))
