@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from vermilion.errors import InputError
 from vermilion.types import Label, Texts
-from vermilion.world.results import RowWriter, write_decisions
+from vermilion.world.data_writer import RowWriter, write_decisions
 from vermilion.world.rows import raw_rows
 from vermilion.world.source import BadRow, BadRows, Columns, Fault, FileFormat, RawRow, Source, shown
 
@@ -27,6 +27,7 @@ __all__ = [
     "iter_texts",
     "name_fault",
     "read_texts",
+    "stray",
     "write_decisions",
 ]
 
@@ -156,10 +157,9 @@ def check_labels(labelled: Texts, known: Sequence[Label] | None) -> None:
         No labels at all; a label that is not known; a known label without an example, unless it is the parent
         of another; the same text with different labels.
     """
+    where = labelled.source or "texts"
     if labelled.labels is None:
-        raise InputError(
-            "labelled texts", "texts without labels", labelled.source, "read them with a label column"
-        )
+        raise InputError("labelled texts", "texts without labels", where, "read them with a label column")
     _check_unanimous(labelled, labelled.labels)
     if known is None:
         return
@@ -167,11 +167,10 @@ def check_labels(labelled: Texts, known: Sequence[Label] | None) -> None:
     used = _check_known(labelled, labelled.labels, names)
     groups = {label.parent for label in known}
     if idle := [name for name in names if name not in used and name not in groups]:
-        found = f"none of {len(idle)} labels: " + ", ".join(f"'{name}'" for name in idle[:5])
+        first = ", ".join(f"'{name}'" for name in idle[:5]) + ", ..." * (len(idle) > 5)
+        found = f"none for {len(idle)} of {len(known)}: {first}"
         cure = "add examples, or take the labels out of the label file"
-        raise InputError(
-            "an example of each label", found + (", ..." if len(idle) > 5 else ""), labelled.source, cure
-        )
+        raise InputError("an example of each label", found, where, cure)
 
 
 def name_fault(name: object, what: str = "label") -> Fault | None:
@@ -180,22 +179,16 @@ def name_fault(name: object, what: str = "label") -> Fault | None:
         return None
     expected = f"{'an' if what == 'id' else 'a'} {what}"
     if name is None or (isinstance(name, str) and not name.strip()):
-        return (
-            expected,
-            "an empty cell" if name is not None else "nothing",
-            f"give the row its {what} or remove it",
-        )
+        found = "nothing" if name is None else "an empty cell"
+        return expected, found, f"give the row its {what} or remove it"
     if not isinstance(name, str):
         return expected, shown(name), f"write each {what} as a string"
-    if not name.isprintable() and (
-        found := _stray(name) or ("a line break" if len(name.splitlines()) > 1 else "")
-    ):
-        return expected, found, f"remove it from the {what}"
-    return None
+    found = stray(name) or ("a line break" if name.splitlines() != [name] else "")
+    return (expected, found, f"remove it from the {what}") if found else None
 
 
-def _stray(text: str) -> str:
-    """Name a sign that no tokenizer, database or UTF-8 file can hold."""
+def stray(text: str) -> str:
+    """Name the first sign of a text that no UTF-8 file or no database can hold; '' where there is none."""
     if "\0" in text:
         return f"a NUL at character {text.index(chr(0)) + 1}"
     found = SURROGATE.search(text)
@@ -242,7 +235,7 @@ def _text(cell: object, column: str) -> str:
     if len(cell) > MAX_TEXT:
         expected, found = f"up to {MAX_TEXT:,} characters", f"{len(cell):,}"
         raise _BadCellError(column, (expected, found, "split the text or remove the row"))
-    if not cell.isprintable() and (found := _stray(cell)):
+    if not cell.isprintable() and (found := stray(cell)):
         raise _BadCellError(column, ("a text", found, "remove it from the text"))
     return cell
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vermilion.errors import InputError
-from vermilion.world.results import write_decisions
+from vermilion.world.data_writer import write_decisions
 
 Fault = tuple[str, str, str]  # what was expected, what was found, what to do
 FileFormat = Literal["csv", "tsv", "jsonl", "parquet"]
