@@ -195,6 +195,27 @@ def test_commands_exist(page: Path) -> None:
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("vermilion run a.csv b.csv --out out", [("run", "a.csv", "b.csv", "--out", "out")]),
+        ("OPENAI_API_KEY=x .venv/bin/vermilion demo | tee log", [("demo",)]),
+        ("cd x && vermilion predict m [--out FILE]", [("predict", "m", "--out", "FILE")]),
+        ("cd vermilion", []),
+        ("pip install vermilion --upgrade  # vermilion run", []),
+    ],
+)
+def test_commands_are_found_in_shell_lines(line: str, expected: list[tuple[str, ...]]) -> None:
+    assert list(split_commands(line)) == expected
+
+
+def test_faults_of_commands_are_seen() -> None:
+    root = root_command()
+    assert not fault(root, ("run", "a.csv", "b.csv", "--out=out", "--target", "-1"))
+    assert "no command 'rum'" in fault(root, ("rum",))
+    assert "no option --no-such" in fault(root, ("run", "--no-such", "1"))
+
+
 def test_every_command_and_option_is_documented() -> None:
     pages = "\n".join(read(page) for page in [README, *DOCS])
     missing = []

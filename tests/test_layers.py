@@ -20,7 +20,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("learn",),
     ("world",),
     ("red", "choose"),
-    ("serve", "watch", "review", "scale", "screen"),
+    ("serve", "watch", "review", "scale", "screen", "demo"),
     ("cli", "__main__"),
 )
 
@@ -30,7 +30,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "scipy": ("vermilion.learn.*", "vermilion.world.encoders*"),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*"),
     "umap": ("vermilion.learn.subsets",),
-    "polars": ("vermilion.world.data*", "vermilion.world.rows", "vermilion.world.results"),
+    "polars": ("vermilion.world.data*", "vermilion.world.rows"),
     "sqlalchemy": ("vermilion.world.store*", "vermilion.world.ledger*"),
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),
