@@ -188,14 +188,11 @@ class SentenceTransformerEncoder:
         The model cannot be loaded.
     """
 
-    def __init__(self, model: str, *, threads: int | None = None) -> None:
+    def __init__(self, model: str) -> None:
         try:
-            import torch
             from sentence_transformers import SentenceTransformer
         except ImportError:
             raise MissingExtraError("sentence-transformers", "st") from None
-        if threads is not None:
-            torch.set_num_threads(threads)
         self.name = f"st:{model}"
         try:
             self._model = SentenceTransformer(model, model_kwargs={"use_safetensors": True})
@@ -230,7 +227,7 @@ class EncoderOptions:
 ENCODERS: dict[str, Callable[[EncoderOptions], Encoder]] = {
     "minilm": lambda options: MiniLMEncoder(threads=options.threads),
     "static": lambda options: StaticEncoder(),
-    "st": lambda options: SentenceTransformerEncoder(options.model, threads=options.threads),
+    "st": lambda options: SentenceTransformerEncoder(options.model),
     "openai": lambda options: EndpointEncoder(options.model, base_url=options.base_url),
 }
 NEEDS_MODEL = frozenset({"st", "openai"})
@@ -244,7 +241,7 @@ def load_encoder(spec: str, *, base_url: str | None = None, threads: int | None 
     base_url : str, optional
         Where an `openai:` encoder's endpoint is; by default OPENAI_BASE_URL, then OpenAI itself.
     threads : int, optional
-        Cores for an encoder that computes here; by default all that the process may run on.
+        Cores for `minilm`; by default all that the process may run on.
 
     Raises
     ------

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from time import time
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -15,6 +16,9 @@ from vermilion.errors import InputError, ModelError
 from vermilion.types import FloatArray
 from vermilion.world.vectors import unit_rows
 from vermilion.world.weights import digest_of
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 OPENAI_URL = "https://api.openai.com/v1"
 # What local servers get in place of a key; the library insists on one.
@@ -84,7 +88,7 @@ class EndpointEncoder:
         send = self._client.embeddings.with_raw_response.create
         calls = Retrying(
             stop=stop_after_attempt(self._attempts),
-            wait=lambda state: _wait(state.outcome and state.outcome.exception(), state.attempt_number),
+            wait=_wait,
             retry=retry_if_exception(_passing),
             reraise=True,
         )
@@ -110,7 +114,8 @@ class EndpointEncoder:
             raise ModelError(
                 self._clean(f"expected vectors of {expected or 'some'} dimensions, found {found}")
             )
-        vectors = np.array([rows[index] for index in range(count)], dtype=np.float64)
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is told below
+            vectors = np.array([rows[index] for index in range(count)], dtype=np.float32)
         if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
             raise ModelError(self._clean("expected finite vectors other than 0, found NaN, infinity or 0"))
         return unit_rows(vectors)
@@ -161,10 +166,10 @@ def _passing(error: BaseException) -> bool:
     return isinstance(error, APIConnectionError)
 
 
-def _wait(error: BaseException | None, attempt: int) -> float:
+def _wait(state: RetryCallState) -> float:
     """Return the seconds to wait before the next attempt: the server's wish, else 1, 2, 4 ... at most 30."""
-    asked = _retry_after(error)
-    return min(2.0 ** (attempt - 1), 30.0) if asked is None else asked
+    asked = _retry_after(state.outcome.exception() if state.outcome else None)
+    return min(2.0 ** (state.attempt_number - 1), 30.0) if asked is None else asked
 
 
 def _retry_after(error: BaseException | None) -> float | None:

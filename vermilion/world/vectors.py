@@ -2,8 +2,8 @@
 
 A folder holds one subfolder for each encoder's digest, and in it segments: safetensors files with `hashes`,
 uint8 (n, 16), the texts' identities, and `vectors`, float32 (n, d). A segment is written under a temporary
-name, then renamed, and never changed afterwards, so nobody needs a lock: two processes may fill one folder, and
-at worst both encode the same text.
+name, then renamed, and never changed afterwards, so nobody needs a lock: two processes may fill one folder,
+and at worst both encode the same text.
 """
 
 from __future__ import annotations
