@@ -28,8 +28,8 @@ class RunSettings:
     Attributes
     ----------
     candidates : int or "auto"
-        Options of a `choose` question; "auto": as many as hold 98 % of the probability, from 3 to 20 (50 beyond
-        500 labels).
+        Options of a `choose` question; "auto": as many as hold 98 % of the probability, from 3 to 20 (50
+        beyond 500 labels).
     target : float
         Agreement with the expert to certify; the run stops once it is certified.
     confidence : float

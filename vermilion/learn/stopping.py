@@ -20,8 +20,8 @@ class Progress:
     uncertain : int
         Open texts whose margin is small.
     asked, confirmed, corrected : int
-        In the round before: questions answered; those that gave a label; those whose label was not the
-        head's.
+        In the round before: questions answered; those that gave a label; those answered otherwise than
+        the head proposed.
     kappa : float or None
         Agreement of this model with the one before on the stop set.
     """
@@ -31,6 +31,9 @@ class Progress:
     confirmed: int
     corrected: int
     kappa: float | None
+
+
+Rule = Callable[[Sequence[Progress]], bool]
 
 
 def model_kappa(before: IntArray, after: IntArray) -> float:
@@ -53,17 +56,22 @@ def nothing_confirmed(history: Sequence[Progress]) -> bool:
     return bool(history) and history[-1].asked > 0 and history[-1].confirmed == 0
 
 
-def nothing_corrected(history: Sequence[Progress], rounds: int = 2, share: float = 0.01) -> bool:
-    """Tell whether the head was right on all but `share` of the hardest texts, `rounds` rounds running.
+def few_corrected(history: Sequence[Progress], rounds: int, share: float) -> bool:
+    """Tell whether the head was right on all but `share` of the texts asked about, `rounds` rounds running.
 
     Examples
     --------
     >>> calm = Progress(uncertain=10, asked=100, confirmed=100, corrected=0, kappa=None)
-    >>> nothing_corrected([calm]), nothing_corrected([calm, calm])
+    >>> few_corrected([calm], 2, 0.01), few_corrected([calm, calm], 2, 0.01)
     (False, True)
     """
     recent = [p for p in history if p.asked][-rounds:]
     return len(recent) == rounds and all(p.corrected <= share * p.asked for p in recent)
+
+
+def nothing_corrected(history: Sequence[Progress]) -> bool:
+    """Tell whether the head was right on 99 % of the hardest texts, two rounds running."""
+    return few_corrected(history, 2, 0.01)
 
 
 def stable(history: Sequence[Progress], rounds: int = 3, kappa: float = 0.99) -> bool:
@@ -91,11 +99,20 @@ def inflected(history: Sequence[Progress], rounds: int = 2) -> bool:
     return all(before.uncertain - after.uncertain <= after.asked for before, after in pairs)
 
 
-RULES: dict[str, Callable[[Sequence[Progress]], bool]] = {
+def at_rest(rule: Rule, share: float = 0.05) -> Rule:
+    """Let a rule count only where the expert hardly corrects the head any more.
+
+    A model that has come to rest may still be wrong on the texts it is unsure of; each correction of one is a
+    gain of its own, even where nothing else is learned from it.
+    """
+    return lambda history: rule(history) and few_corrected(history, 1, share)
+
+
+RULES: dict[str, Rule] = {
     "nothing confirmed": nothing_confirmed,
     "no gain": nothing_corrected,
-    "inflection": inflected,
-    "kappa": stable,
+    "inflection": at_rest(inflected),
+    "kappa": at_rest(stable),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 from vermilion.types import Source
@@ -21,7 +22,8 @@ class RoundRecord:
     asked, confirmed : int
         Questions answered in this round; those that gave a label (not "none of these").
     agreement : float or None
-        Share of this round's random audit texts on which head and expert agree, extended to the pool.
+        Share of the random texts of the last three rounds on which head and expert agreed, extended to the
+        pool; in the last round that of the audit.
     calls : int
         Questions answered from the start of the run to the end of this round.
     cost_usd : float
@@ -48,7 +50,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """ "Agreement with the expert >= lower with this confidence", from a random, blind audit."""
+    """Agreement with the expert is at least `lower`, with this confidence, by a random, blind audit."""
 
     estimate: float
     lower: float
@@ -124,7 +126,16 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain JSON types, without the fields that do not apply."""
-        return {k: v for k, v in asdict(self).items() if v is not None}
+        return {name: _finite(value) for name, value in asdict(self).items() if value is not None}
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN, which JSON does not know, by None, wherever it is."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""From rows worth a question to stored verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vermilion.errors import ExpertError
+from vermilion.red.problem import Problem
+from vermilion.red.progress import Progress
+from vermilion.red.state import Asked
+from vermilion.types import Expert, FloatArray, IntArray, Meter, Question, QuestionKind, Reply, Verdict
+from vermilion.world.prompts import shuffle_options
+from vermilion.world.store import Store
+
+MOST_EXAMPLES = 24
+PASSES = 3
+# Answers that cost nothing are committed in groups; a paid one is committed as soon as it is here.
+FREE_GROUP = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """All texts whose label is known: given ones, and those the expert answered."""
+
+    X: FloatArray
+    y: IntArray
+    places: IntArray
+
+
+def confirmed(problem: Problem, answers: IntArray) -> Confirmed:
+    """Gather the given texts and the answered open ones (`answers` is -1 where open)."""
+    rows = np.flatnonzero(answers >= 0)
+    return Confirmed(
+        np.concatenate([problem.X_given, problem.X_open[rows]]),
+        np.concatenate([problem.y_given, answers[rows]]),
+        np.concatenate([-1 - np.arange(len(problem.y_given)), rows]),
+    )
+
+
+def nearest_examples(
+    known: Confirmed, x: FloatArray, options: Sequence[int], most: int = MOST_EXAMPLES
+) -> tuple[tuple[int, int], ...]:
+    """Choose the confirmed texts of each option that are nearest to a text: (label number, place) pairs.
+
+    Every option gets as many as fit into `most` in all, at least one, so that the contrast is visible.
+
+    Parameters
+    ----------
+    x : ndarray of shape (d,)
+    """
+    each = max(1, min(4, most // max(len(options), 1)))
+    found: list[tuple[int, int]] = []
+    for option in options:
+        rows = np.flatnonzero(known.y == option)
+        best = rows[np.argsort(-(known.X[rows] @ x), kind="stable")[:each]]
+        found += [(int(option), int(known.places[row])) for row in best]
+    return tuple(found[: max(most, len(options))])
+
+
+def to_question(problem: Problem, asked: Asked, kind: QuestionKind) -> Question:
+    """Write out one question: full label names, their order shuffled by the text, examples as texts."""
+    text = problem.text(asked.row)
+    names = [problem.labels[option].name for option in asked.options]
+    examples = tuple((problem.text(place), problem.labels[label].name) for label, place in asked.examples)
+    return Question(text, tuple(shuffle_options(text, names)), kind, examples)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Asks questions; every verdict is in the store before anybody sees it, and never asked for twice."""
+
+    expert: Expert
+    store: Store
+    meter: Meter
+    progress: Progress
+
+    def ask(self, questions: Sequence[Question], step: int) -> dict[int, Verdict]:
+        """Return the verdicts by the question's place; what could not be answered is left out.
+
+        Raises
+        ------
+        CapReachedError
+            When the next call might pass a cap; all that came before is stored.
+        PausedError
+            When a person's answers are awaited.
+        ExpertError
+            When most questions had no usable answer, after asking them again.
+        """
+        keys = [self.expert.key(question) for question in questions]
+        self.progress.start("asking", len(questions))
+        try:
+            known = self.store.verdicts(keys)
+            self.progress.advance(sum(key in known for key in keys))
+            error = ""
+            for _ in range(PASSES):
+                missing = [q for q, key in zip(questions, keys, strict=True) if key not in known]
+                if not missing:
+                    break
+                error = self._pass(missing, step, known) or error
+        finally:
+            self.progress.done()
+        found = {place: known[key] for place, key in enumerate(keys) if key in known}
+        if len(questions) > 2 * len(found):
+            raise ExpertError(
+                f"{self.expert.name}: {len(questions) - len(found)} of {len(questions)} questions had no"
+                f" usable answer, the last because: {error}; nothing is lost, the same command asks again"
+            )
+        return found
+
+    def known(self, questions: Sequence[Question]) -> dict[int, Verdict]:
+        """Return the verdicts that the store has, by the question's place."""
+        keys = [self.expert.key(question) for question in questions]
+        found = self.store.verdicts(keys)
+        return {place: found[key] for place, key in enumerate(keys) if key in found}
+
+    def _pass(self, questions: Sequence[Question], step: int, known: dict[str, Verdict]) -> str:
+        waiting: list[tuple[Verdict, Question, int]] = []
+        error = ""
+
+        def commit() -> None:
+            self.store.add_verdicts(waiting)
+            known.update((verdict.key, verdict) for verdict, _, _ in waiting)
+            waiting.clear()
+
+        try:
+            for reply in self.expert.ask(questions, self.meter):
+                error = reply.error or error
+                if reply.verdict is not None:
+                    waiting.append((reply.verdict, reply.question, step))
+                    if len(waiting) >= (1 if _paid(reply) else FREE_GROUP):
+                        commit()
+                    self.progress.advance(1, reply.verdict.spend)
+        finally:
+            commit()
+        return error
+
+
+def _paid(reply: Reply) -> bool:
+    spend = reply.verdict.spend if reply.verdict else None
+    return spend is not None and (spend.prompt_tokens + spend.completion_tokens > 0 or spend.cost_usd > 0)

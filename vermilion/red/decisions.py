@@ -1,0 +1,133 @@
+"""From the state a run ended in to one decision a pool row, and to what the report shows of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from vermilion.red.loop import Outcome
+from vermilion.red.problem import Problem
+from vermilion.red.record import ConfusedPair, Decision
+from vermilion.types import Source, Texts
+
+SHOWN_CANDIDATES = 5
+BINS = 20
+PAIRS, TEXTS_A_PAIR, OPEN_TEXTS = 15, 3, 25
+
+
+def decide(problem: Problem, outcome: Outcome, pool: Texts) -> list[Decision]:
+    """Return the decision of each pool row, in the pool's order."""
+    names = [label.name for label in problem.labels]
+    return [
+        _given(problem, names, id_, text, -1 - place)
+        if place < 0
+        else _decided(outcome, names, id_, text, place)
+        for id_, text, place in zip(pool.ids, pool.texts, problem.owner.tolist(), strict=True)
+    ]
+
+
+def _given(problem: Problem, names: list[str], id_: str, text: str, place: int) -> Decision:
+    name = names[problem.y_given[place]]
+    return Decision(id_, text, name, 1.0, "given", 0, ((name, 1.0),))
+
+
+def _decided(outcome: Outcome, names: list[str], id_: str, text: str, row: int) -> Decision:
+    state, proposals = outcome.state, outcome.proposals
+    answer, asked_in = int(state.answers[row]), int(state.answered_in[row])
+    candidates = tuple(
+        (names[label], round(float(p), 6))
+        for label, p in zip(
+            proposals.labels[row, :SHOWN_CANDIDATES], proposals.proba[row, :SHOWN_CANDIDATES], strict=True
+        )
+    )
+    if answer >= 0:
+        source: Source = "verified" if answer == state.proposed[row] else "corrected"
+        return Decision(id_, text, names[answer], 1.0, source, asked_in, candidates)
+    source = "review" if row in state.ruled_out else "auto"
+    return Decision(
+        id_, text, candidates[0][0], candidates[0][1], source, len(outcome.rounds) - 1, candidates
+    )
+
+
+def as_row(decision: Decision) -> dict[str, Any]:
+    """Return a decision as its row in the output file."""
+    return {
+        "id": decision.id,
+        "text": decision.text,
+        "label": decision.label,
+        "confidence": decision.confidence,
+        "source": decision.source,
+        "round": decision.round,
+        "candidates": [{"label": label, "probability": p} for label, p in decision.candidates],
+    }
+
+
+def as_rows(decisions: list[Decision]) -> Iterator[dict[str, Any]]:
+    """Return all decisions as rows."""
+    return (as_row(decision) for decision in decisions)
+
+
+def count_sources(decisions: list[Decision]) -> dict[str, int]:
+    """Return how many decisions came about in each way, every way named."""
+    counts = Counter(decision.source for decision in decisions)
+    sources: tuple[Source, ...] = ("given", "verified", "corrected", "auto", "review")
+    return {source: counts[source] for source in sources}
+
+
+def gold_scores(problem: Problem, outcome: Outcome) -> dict[str, float] | None:
+    """Return how the decisions agree with gold: on all rows that were not given, and on the model's own."""
+    if problem.gold is None:
+        return None
+    answered = outcome.state.answers >= 0
+    decided = np.where(answered, outcome.state.answers, outcome.proposals.labels[:, 0])
+    right, weights = decided == problem.gold, problem.weights
+    scores = {"agreement": float(np.average(right, weights=weights))} if weights.sum() else {}
+    if weights[~answered].sum():
+        scores["auto_agreement"] = float(np.average(right[~answered], weights=weights[~answered]))
+    if weights[answered].sum():
+        scores["expert_agreement"] = float(np.average(right[answered], weights=weights[answered]))
+    return scores
+
+
+def confidence_counts(decisions: list[Decision]) -> dict[Source, tuple[int, ...]]:
+    """Return for each source of decision a histogram of confidence, in equal bins from 0 to 1."""
+    values: defaultdict[Source, list[float]] = defaultdict(list)
+    for decision in decisions:
+        values[decision.source].append(decision.confidence)
+    return {
+        source: tuple(np.histogram(found, bins=BINS, range=(0, 1))[0].tolist())
+        for source, found in values.items()
+    }
+
+
+def hardest_pairs(problem: Problem, outcome: Outcome) -> tuple[ConfusedPair, ...]:
+    """Return the label pairs in which the expert overruled the head most often."""
+    state = outcome.state
+    names = [label.name for label in problem.labels]
+    texts: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    for row in np.flatnonzero((state.answers >= 0) & (state.answers != state.proposed)).tolist():
+        texts[int(state.proposed[row]), int(state.answers[row])].append(problem.open_texts[row])
+    ranked = sorted(texts.items(), key=lambda item: (-len(item[1]), item[0]))[:PAIRS]
+    return tuple(
+        ConfusedPair(names[proposed], names[answered], len(found), tuple(found[:TEXTS_A_PAIR]))
+        for (proposed, answered), found in ranked
+    )
+
+
+def label_counts(problem: Problem, decisions: list[Decision]) -> tuple[tuple[str, int, int], ...]:
+    """Return for each label how many pool texts were decided for it, and how many labelled ones it had."""
+    decided = Counter(decision.label for decision in decisions)
+    labelled = np.bincount(problem.y_given, minlength=len(problem.labels)).tolist()
+    return tuple(
+        (label.name, decided[label.name], count)
+        for label, count in zip(problem.labels, labelled, strict=True)
+    )
+
+
+def least_certain(decisions: list[Decision]) -> tuple[Decision, ...]:
+    """Return the model's own decisions that a person should look at first."""
+    own = [decision for decision in decisions if decision.source in ("auto", "review")]
+    return tuple(sorted(own, key=lambda d: d.confidence)[:OPEN_TEXTS])

@@ -1,0 +1,123 @@
+"""A run from files to files, one at a time in its folder."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vermilion.config import RunSettings
+from vermilion.errors import InputError, StoreError
+from vermilion.red.outputs import write_outputs
+from vermilion.red.plan import Plan
+from vermilion.red.progress import Progress
+from vermilion.red.run import Job, Result, Tools, claim, run
+from vermilion.types import Texts
+from vermilion.world.data import read_texts
+from vermilion.world.encoders import load_encoder
+from vermilion.world.labels import merge_labels, read_labels
+from vermilion.world.source import BadRows, Columns
+from vermilion.world.store import Store
+
+STORE, VECTORS, LEFT_OUT, LOCK = "run.sqlite", "vectors", "left_out.jsonl", ".lock"
+DECISIONS = ("jsonl", "csv", "parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the files of a run are called, and how they are read.
+
+    Attributes
+    ----------
+    store : str or None
+        A database's URL; None is a file in `out`.
+    prices : tuple of float or None
+        US dollars for a million prompt tokens, and a million completion tokens.
+    """
+
+    labelled: str
+    pool: str
+    out: Path
+    labels: str | None = None
+    columns: Columns = field(default_factory=Columns)
+    decisions: str = "decisions.jsonl"
+    store: str | None = None
+    fresh: bool = False
+    skip_bad_rows: bool = False
+    prices: tuple[float, float] | None = None
+    title: str = ""
+
+
+def run_files(
+    request: Request, settings: RunSettings, progress: Progress, approve: Callable[[Plan], bool]
+) -> Result | None:
+    """Read, run, write. Nothing is written before all that was given is known to be usable.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; names file, row, column and cure.
+    """
+    _check_decisions(request.decisions)
+    skipped = BadRows() if request.skip_bad_rows else None
+    labelled = read_texts(request.labelled, request.columns, labelled=True, skipped=skipped)
+    _refuse_several(labelled)
+    pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
+    known = read_labels(request.labels) if request.labels else None
+    labels = merge_labels(known, labelled)
+    encoder = load_encoder(settings.encoder, base_url=settings.base_url)
+    with _folder(request.out), Store.open(request.store or request.out / STORE) as store:
+        if request.fresh:
+            store.clear()
+        if skipped is not None and skipped.count:
+            skipped.write(request.out / LEFT_OUT)
+            progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
+        job = Job(labelled, pool, labels)
+        claim(store, job, settings, str(request.out))
+        result = run(job, settings, Tools(encoder, make, store, request.out / VECTORS, progress, approve))
+        if result is not None:
+            write_outputs(result, encoder, request.out, request.decisions, request.title)
+        return result
+
+
+def _check_decisions(name: str) -> None:
+    if Path(name).name != name or Path(name).suffix.lstrip(".") not in DECISIONS:
+        raise InputError(
+            "a file name that ends in .jsonl, .csv or .parquet",
+            repr(name),
+            "--decisions",
+            "give another name",
+        )
+
+
+def _refuse_several(labelled: Texts) -> None:
+    for row, labels in enumerate(labelled.labels or (), start=1):
+        if len(labels) > 1:
+            raise InputError(
+                "one label a text",
+                f"{len(labels)}: {', '.join(labels[:3])}",
+                f"{labelled.source}, row {row}",
+                "keep one; a run decides between labels that exclude each other",
+            )
+
+
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """Make the folder of a run and keep other runs out of it; the lock goes with the process."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / LOCK).open("w")
+    except OSError as error:
+        raise InputError(
+            "a folder to write to", error.strerror or "an error", str(out), "name another"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(
+                f"{out}: another run is at work there; wait for it, or use another --out"
+            ) from None
+        yield

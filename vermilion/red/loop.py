@@ -1,0 +1,300 @@
+"""R.E.D., Recursive Expert Delegation: fit, propose, select, ask, add, until nothing more is gained.
+
+The loop is a function of its data, its settings and the verdicts in the store. What it chooses to ask is
+recorded, step by step, before it is asked: a run that was stopped at any moment replays its steps and goes on
+as if it had never been stopped, and asks nothing twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vermilion.config import RunSettings
+from vermilion.errors import CapReachedError
+from vermilion.learn import stopping
+from vermilion.learn.certificate import clopper_pearson, extend
+from vermilion.red.asking import Desk, confirmed, to_question
+from vermilion.red.planning import Planner, audit_size, most_options
+from vermilion.red.problem import Problem
+from vermilion.red.proposals import Model, Proposals, propose
+from vermilion.red.record import Certificate, RoundRecord
+from vermilion.red.state import State, Step, Tally
+from vermilion.types import IntArray, Meter
+
+UNCERTAIN_GAP = 0.5
+EARLY_AUDITS = 2
+SAMPLED_ROUNDS = 3
+STOP_SET = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: its state, its last model with its proposals, and the way there."""
+
+    state: State
+    model: Model
+    proposals: Proposals
+    rounds: tuple[RoundRecord, ...]
+    certificate: Certificate | None
+    stopped: str
+    seconds: dict[str, float]
+
+    @property
+    def capped(self) -> bool:
+        """Whether a cap ended the run; with a higher one the same command goes on."""
+        return self.stopped.startswith("cap")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The model after one fit, and what changed."""
+
+    proposals: Proposals
+    uncertain: int
+    kappa: float | None
+    gold_agreement: float | None
+    seconds: float
+
+
+class Loop:
+    """One run over one problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    settings : RunSettings
+    model : Model
+        With unfitted heads.
+    desk : Desk
+        Its meter may spend what is left after an audit's share.
+    audit_meter : Meter
+        May spend up to the run's caps.
+    budget : int
+        Questions that the run may plan for in all, audits included.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: RunSettings,
+        model: Model,
+        desk: Desk,
+        audit_meter: Meter,
+        budget: int,
+    ) -> None:
+        self.problem, self.settings, self.model, self.budget = problem, settings, model, budget
+        self.desks = {"round": desk, "audit": replace(desk, meter=audit_meter)}
+        self.store, self.progress = desk.store, desk.progress
+        self.state = State.empty(len(problem.open_texts))
+        self.weights = problem.weights
+        self.steps: list[Step] = []
+        self.tallies: list[Tally] = []
+        self.history: list[stopping.Progress] = []
+        self.rounds: list[RoundRecord] = []
+        self.delta_left = 1 - settings.confidence
+        self.certificate: Certificate | None = None
+        self.cap_hit = ""
+        shuffled = np.random.default_rng([settings.seed, 1]).permutation(len(problem.open_texts))
+        self.stop_rows: IntArray = shuffled[:STOP_SET]
+        self.stop_labels: IntArray | None = None
+
+    @property
+    def asked(self) -> int:
+        """Questions answered so far."""
+        return sum(tally.asked for tally in self.tallies)
+
+    def run(self) -> Outcome:
+        """Go through the rounds; return how it ended."""
+        for number in itertools.count():
+            fitted = self._learn()
+            reason = self._reason()
+            step = self._step(number, fitted.proposals, reason)
+            if step is None:
+                self._record(fitted, Tally(), None, 0.0)
+                break
+            start = time.perf_counter()
+            tally = self._ask(number, step)
+            agreement = self._agreement(step, tally)
+            self._record(fitted, tally, agreement, time.perf_counter() - start)
+            if step.kind == "audit" and self.store.get(_name(number + 1)) is None:
+                reason = "target: certified" if self._certified() else reason
+                if reason:
+                    break
+        return Outcome(
+            self.state,
+            self.model,
+            fitted.proposals,
+            tuple(self.rounds),
+            self.certificate,
+            reason,
+            {
+                "fit": sum(r.seconds_fit for r in self.rounds),
+                "expert": sum(r.seconds_expert for r in self.rounds),
+            },
+        )
+
+    def _learn(self) -> Fitted:
+        """Fit on all that is confirmed, propose for all that is open, compare with the model before."""
+        start = time.perf_counter()
+        known = confirmed(self.problem, self.state.answers)
+        for head in (self.model.head, *self.model.members):
+            head.fit(known.X, known.y)
+        width = most_options(self.settings, len(self.problem.labels))
+        proposals = propose(self.model, self.problem.X_open, self.state.ruled_out, width)
+        labels = proposals.labels[self.stop_rows, 0]
+        kappa = None if self.stop_labels is None else stopping.model_kappa(self.stop_labels, labels)
+        self.stop_labels = labels
+        open_ = self.state.answers < 0
+        fitted = Fitted(
+            proposals,
+            int(self.weights[open_ & (proposals.gap < UNCERTAIN_GAP)].sum()),
+            kappa,
+            self._gold_agreement(proposals),
+            time.perf_counter() - start,
+        )
+        last = self.tallies[-1] if self.tallies else Tally()
+        self.history.append(
+            stopping.Progress(fitted.uncertain, last.asked, last.confirmed, last.corrected, kappa)
+        )
+        return fitted
+
+    def _gold_agreement(self, proposals: Proposals) -> float | None:
+        if self.problem.gold is None or not self.weights.sum():
+            return None
+        decided = np.where(self.state.answers >= 0, self.state.answers, proposals.labels[:, 0])
+        return float(np.average(decided == self.problem.gold, weights=self.weights))
+
+    def _reason(self) -> str:
+        """Return why no further round is worth it, or nothing."""
+        caps = self.settings.caps
+        capped = any(cap is not None for cap in (caps.max_calls, caps.max_tokens, caps.max_cost))
+        if self.cap_hit:
+            return f"cap: {self.cap_hit}"
+        if self.budget == 0:
+            return "no questions: there is no expert, or nothing may be asked"
+        if not self.state.eligible(len(self.problem.labels)).any():
+            return "all asked: no text is left to ask about"
+        if self._room() <= 0 and capped:
+            return f"cap: the {self.budget:,} questions it allows are asked"
+        if self._room() <= 0 or self._rounds_asked() >= self.settings.rounds:
+            return "rounds: all done"
+        return "; ".join(stopping.met(self.history))
+
+    def _rounds_asked(self) -> int:
+        return sum(step.kind == "round" and bool(step.asked) for step in self.steps)
+
+    def _room(self) -> int:
+        """Return how many questions rounds may still ask, the last audit set aside."""
+        return self.budget - audit_size(self.budget) - self.asked
+
+    def _step(self, number: int, proposals: Proposals, reason: str) -> Step | None:
+        """Return what to ask now, from the record if it is there; None when nothing can be asked."""
+        recorded = self.store.get(_name(number))
+        if recorded is not None:
+            return Step.from_json(recorded)
+        planner = Planner(self.problem, self.settings, self.state, proposals)
+        if reason or self._promising():
+            size = min(audit_size(self.budget), max(self.budget - self.asked, 0))
+            step = planner.audit(number, size, self.delta_left if reason else self.delta_left / 2)
+        else:
+            rounds_left = max(self.settings.rounds - self._rounds_asked(), 1)
+            step = planner.round(number, -(-self._room() // rounds_left))
+        if not step.asked:
+            return None
+        self.store.put(_name(number), step.as_json())
+        return step
+
+    def _promising(self) -> bool:
+        """Tell whether an audit now would certify the target, were the last random samples right."""
+        agreed, drawn = self._sampled()
+        early = sum(step.kind == "audit" for step in self.steps)
+        size = audit_size(self.budget)
+        if not drawn or drawn < size // 4 or early >= EARLY_AUDITS or self._room() <= size:
+            return False
+        lower, _ = clopper_pearson(agreed * size // drawn, size, self.delta_left / 2)
+        return extend(lower, *self._population()) >= self.settings.target
+
+    def _population(self) -> tuple[int, int]:
+        """Return the pool rows that the head decides, and those that the expert did."""
+        audited = int(self.weights[self.state.answers < 0].sum())
+        return audited, int(self.weights.sum()) - audited
+
+    def _ask(self, number: int, step: Step) -> Tally:
+        """Ask a step and take its answers in; where a cap comes first, cut the record to those."""
+        self.population = self._population()
+        kind = "choose" if step.kind == "audit" else self.settings.ask
+        questions = [to_question(self.problem, asked, kind) for asked in step.asked]
+        desk = self.desks[step.kind]
+        try:
+            verdicts = desk.ask(questions, number)
+        except CapReachedError as error:
+            self.cap_hit = str(error)
+            verdicts = desk.known(questions)
+            self.store.put(_name(number), step.only(sorted(verdicts)).as_json())
+        tally = self.state.apply(self.problem, step, verdicts, len(self.rounds))
+        self.steps.append(step)
+        self.tallies.append(tally)
+        return tally
+
+    def _agreement(self, step: Step, tally: Tally) -> float | None:
+        """Extend the agreement on the random sample to the pool; an audit's makes the certificate too."""
+        if step.kind == "audit":
+            self.certificate = self._certificate(step, tally)
+            # A last audit spends all that is left; a run continued after it certifies anew.
+            self.delta_left = self.delta_left - step.delta or 1 - self.settings.confidence
+            return extend(tally.agreed / tally.drawn, *self.population) if tally.drawn else None
+        agreed, drawn = self._sampled()
+        return extend(agreed / drawn, *self.population) if drawn else None
+
+    def _sampled(self) -> tuple[int, int]:
+        """Return the random draws of the last rounds: agreed, and all. Older models were no better, so the
+        share is on the safe side.
+        """
+        rounds = [tally for step, tally in zip(self.steps, self.tallies, strict=True) if step.kind == "round"]
+        recent = rounds[-SAMPLED_ROUNDS:]
+        return sum(tally.agreed for tally in recent), sum(tally.drawn for tally in recent)
+
+    def _certificate(self, step: Step, tally: Tally) -> Certificate | None:
+        """Make out the certificate of a complete audit; a text without an answer counts against it."""
+        n = len(step.draws)
+        if not n or (self.cap_hit and tally.drawn < n):
+            return None
+        lower, upper = clopper_pearson(tally.agreed, n, step.delta)
+        return Certificate(
+            extend(tally.agreed / n, *self.population),
+            extend(lower, *self.population),
+            extend(upper, *self.population),
+            self.settings.confidence,
+            "Clopper-Pearson, each bound one-sided",
+            n,
+            f"{self.population[1]:,} texts that the expert decided agree by definition; the audit is a random"
+            f" sample of the {self.population[0]:,} that the model decided",
+        )
+
+    def _certified(self) -> bool:
+        return self.certificate is not None and self.certificate.lower >= self.settings.target
+
+    def _record(self, fitted: Fitted, tally: Tally, agreement: float | None, seconds: float) -> None:
+        record = RoundRecord(
+            round=len(self.rounds),
+            uncertain=fitted.uncertain,
+            asked=tally.asked,
+            confirmed=tally.confirmed,
+            agreement=agreement,
+            calls=self.asked,
+            cost_usd=self.store.spent().cost_usd,
+            kappa=fitted.kappa,
+            gold_agreement=fitted.gold_agreement,
+            seconds_fit=fitted.seconds,
+            seconds_expert=seconds,
+        )
+        self.rounds.append(record)
+        self.progress.round(record)
+
+
+def _name(number: int) -> str:
+    return f"step/{number:04d}"

@@ -1,0 +1,70 @@
+"""The files a run leaves: each is whole or not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vermilion.red.card import render_model_card
+from vermilion.red.decisions import as_rows
+from vermilion.red.record import Summary
+from vermilion.red.report import render_report
+from vermilion.red.run import Result
+from vermilion.red.summary import report_data
+from vermilion.types import Encoder
+from vermilion.world.data_writer import replacing, write_decisions
+from vermilion.world.labels import write_labels
+from vermilion.world.models import SavedModel, save_model
+
+SUMMARY, REPORT, MODEL, LABELS = "summary.json", "report.html", "model", "labels.yaml"
+
+
+def write_outputs(result: Result, encoder: Encoder, out: Path, decisions: str, title: str) -> None:
+    """Write decisions, labels, model, report, and last the summary, which says that all is there.
+
+    Parameters
+    ----------
+    decisions : str
+        File name inside `out`; .jsonl, .csv or .parquet.
+    """
+    ran, summary = result.ran, result.summary
+    write_decisions(out / decisions, as_rows(ran.decisions))
+    write_labels(out / LABELS, ran.problem.labels)
+    save_model(
+        out / MODEL,
+        saved_model(result, encoder),
+        render_model_card(summary, ran.problem.labels, encoder.digest),
+    )
+    write_text(out / REPORT, render_report(report_data(title, ran, summary)))
+    write_text(out / SUMMARY, summary_json(summary))
+
+
+def summary_json(summary: Summary) -> str:
+    """Return summary.json's text."""
+    return json.dumps(summary.as_dict(), indent=1, ensure_ascii=False) + "\n"
+
+
+def saved_model(result: Result, encoder: Encoder) -> SavedModel:
+    """Return the model that the run has learned, with where it came from."""
+    ran, summary = result.ran, result.summary
+    told = summary.as_dict()
+    origin = {
+        name: told[name]
+        for name in ("data", "versions", "settings", "certificate", "gold", "expert", "simulated", "calls")
+        if name in told
+    }
+    return SavedModel(
+        ran.choice.kind,
+        ran.outcome.model.head,
+        ran.problem.labels,
+        ran.choice.temperature,
+        summary.encoder,
+        encoder.digest,
+        origin,
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

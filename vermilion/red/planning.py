@@ -1,0 +1,92 @@
+"""Which texts a step asks about, with which options and examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vermilion.config import RunSettings
+from vermilion.learn.uncertainty import candidate_counts, select
+from vermilion.red.asking import confirmed, nearest_examples
+from vermilion.red.problem import Problem
+from vermilion.red.proposals import Proposals
+from vermilion.red.state import Asked, State, Step
+from vermilion.types import BoolArray, IntArray
+
+RANDOM_SHARE = 0.08
+AUDIT_SHARE = 0.06
+AUDIT_LEAST, AUDIT_MOST = 30, 400
+MANY_LABELS, MOST_OPTIONS, MOST_OPTIONS_OF_MANY = 500, 20, 50
+
+
+def audit_size(budget: int) -> int:
+    """Return how many of `budget` questions the final audit gets.
+
+    Examples
+    --------
+    >>> [audit_size(n) for n in (0, 60, 1000, 2137, 100_000)]
+    [0, 20, 60, 128, 400]
+    """
+    wanted = round(AUDIT_SHARE * budget)
+    return min(max(wanted, AUDIT_LEAST), AUDIT_MOST, budget // 3)
+
+
+def most_options(settings: RunSettings, n_labels: int) -> int:
+    """Return the largest number of options a question may have."""
+    if settings.candidates != "auto":
+        return min(settings.candidates, n_labels)
+    return min(MOST_OPTIONS_OF_MANY if n_labels > MANY_LABELS else MOST_OPTIONS, n_labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Chooses what to ask; the same state, seed and step number give the same choice."""
+
+    problem: Problem
+    settings: RunSettings
+    state: State
+    proposals: Proposals
+
+    def round(self, number: int, size: int) -> Step:
+        """Choose `size` texts: a random share, which tells how good the head is, and the most uncertain."""
+        eligible = self.state.eligible(len(self.problem.labels))
+        drawn = self._draw(number, max(round(RANDOM_SHARE * size), min(5, size)), eligible)
+        distinct = list(dict.fromkeys(drawn.tolist()))
+        eligible[drawn] = False
+        chosen = select(self.proposals.score, eligible, self.problem.X_open, size - len(distinct))
+        rows = [*distinct, *chosen.tolist()]
+        asked = self._write_out(rows, single=self.settings.ask == "validate")
+        return Step("round", asked, tuple(distinct.index(row) for row in drawn.tolist()))
+
+    def audit(self, number: int, size: int, delta: float) -> Step:
+        """Draw `size` pool rows at random among those that the head decides."""
+        drawn = self._draw(number, size, self.state.answers < 0)
+        distinct = list(dict.fromkeys(drawn.tolist()))
+        draws = tuple(distinct.index(row) for row in drawn.tolist())
+        return Step("audit", self._write_out(distinct, single=False), draws, delta)
+
+    def _draw(self, number: int, size: int, eligible: BoolArray) -> IntArray:
+        """Draw pool rows, not texts, so that a text counts as often as it stands in the pool."""
+        owners = self.problem.owner[self.problem.owner >= 0]
+        owners = owners[eligible[owners]]
+        rng = np.random.default_rng([self.settings.seed, 2, number])
+        return rng.choice(owners, size=min(size, len(owners)), replace=False)
+
+    def _write_out(self, rows: list[int], *, single: bool) -> tuple[Asked, ...]:
+        known = confirmed(self.problem, self.state.answers)
+        asked = []
+        for row, count in zip(rows, self._counts(rows, single=single), strict=True):
+            out = self.state.ruled_out.get(row, ())
+            likeliest = [int(label) for label in self.proposals.labels[row] if label not in out]
+            options = tuple(likeliest[:count])
+            asked.append(Asked(row, options, nearest_examples(known, self.problem.X_open[row], options)))
+        return tuple(asked)
+
+    def _counts(self, rows: list[int], *, single: bool) -> list[int]:
+        if single:
+            return [1] * len(rows)
+        if self.settings.candidates != "auto":
+            return [self.settings.candidates] * len(rows)
+        proba = self.proposals.proba[np.asarray(rows, dtype=np.intp)]
+        return candidate_counts(proba, most=self.proposals.labels.shape[1]).tolist()

@@ -1,0 +1,87 @@
+"""Label a file of any size with a model that a run has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vermilion.errors import ModelError
+from vermilion.red.progress import Progress
+from vermilion.types import Encoder, Texts
+from vermilion.world.data import iter_texts
+from vermilion.world.data_writer import RowWriter
+from vermilion.world.encoders import load_encoder
+from vermilion.world.models import SavedModel, load_model
+from vermilion.world.source import BadRows, Columns
+
+SHOWN_CANDIDATES = 5
+BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A model and the encoder it was learned on."""
+
+    model: SavedModel
+    encoder: Encoder
+
+    @classmethod
+    def load(cls, folder: Path, base_url: str | None = None) -> Predictor:
+        """Load a model folder and its encoder.
+
+        Raises
+        ------
+        ModelError
+            When the folder is damaged, or the encoder here gives other vectors than it was learned on.
+        """
+        model = load_model(folder)
+        encoder = load_encoder(model.encoder, base_url=base_url)
+        if encoder.digest != model.encoder_digest:
+            raise ModelError(
+                f"{folder}: expected encoder {model.encoder} {model.encoder_digest}, found {encoder.digest};"
+                " install the versions in its model.json, or run again"
+            )
+        return cls(model, encoder)
+
+    def rows(self, texts: Texts) -> Iterator[dict[str, Any]]:
+        """Yield one row a text: id, text, label, confidence, candidates."""
+        proba = self.model.predict_proba(self.encoder.encode(texts.texts))
+        width = min(SHOWN_CANDIDATES, proba.shape[1])
+        likeliest = np.argsort(-proba, axis=1, kind="stable")[:, :width]
+        values = np.take_along_axis(proba, likeliest, axis=1)
+        names = [self.model.labels[number].name for number in self.model.head.classes_.tolist()]
+        for id_, text, columns, best in zip(texts.ids, texts.texts, likeliest, values, strict=True):
+            candidates = [
+                {"label": names[column], "probability": round(float(p), 6)}
+                for column, p in zip(columns, best, strict=True)
+            ]
+            first = candidates[0]
+            yield {
+                "id": id_,
+                "text": text,
+                "label": first["label"],
+                "confidence": first["probability"],
+                "candidates": candidates,
+            }
+
+
+def predict_file(
+    predictor: Predictor,
+    source: str,
+    target: str,
+    columns: Columns,
+    progress: Progress,
+    skipped: BadRows | None = None,
+) -> int:
+    """Stream `source` through the model into `target`, whole or not at all; return the number of texts."""
+    count = 0
+    with RowWriter(target) as writer:
+        for texts in iter_texts(source, columns, batch_size=BATCH, skipped=skipped):
+            writer.write(list(predictor.rows(texts)))
+            count += len(texts)
+            progress.advance(len(texts))
+    return count

@@ -1,0 +1,122 @@
+"""What the loop works on: labelled texts and a pool as vectors, every distinct text once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vermilion.types import FloatArray, IntArray, Label, Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Labelled texts, open texts and where each pool row finds its text.
+
+    Attributes
+    ----------
+    labels : tuple of Label
+        Column order of all probabilities.
+    given_texts, open_texts : tuple of str
+        The distinct labelled texts, and the distinct pool texts that are not among them.
+    X_given, X_open : ndarray of shape (n_given, d) and (n_open, d)
+    y_given : ndarray of int, shape (n_given,)
+        Label numbers.
+    owner : ndarray of int, shape (n_pool_rows,)
+        For each pool row its place in `open_texts`, or -1 - its place in `given_texts`.
+    gold : ndarray of int, shape (n_open,), or None
+        Right label numbers, in a simulation; -1 where gold is not one of the labels.
+    """
+
+    labels: tuple[Label, ...]
+    given_texts: tuple[str, ...]
+    open_texts: tuple[str, ...]
+    X_given: FloatArray
+    X_open: FloatArray
+    y_given: IntArray
+    owner: IntArray
+    gold: IntArray | None = None
+
+    def text(self, place: int) -> str:
+        """Return the open text of a place from 0, or the given text of a place -1 - p."""
+        return self.open_texts[place] if place >= 0 else self.given_texts[-1 - place]
+
+    @property
+    def weights(self) -> IntArray:
+        """Pool rows that each open text stands for, shape (n_open,)."""
+        return np.bincount(self.owner[self.owner >= 0], minlength=len(self.open_texts))
+
+    @property
+    def centroids(self) -> FloatArray:
+        """Mean unit vector of each label's given texts, shape (n_labels, d)."""
+        sums = np.zeros((len(self.labels), self.X_given.shape[1]), dtype=np.float32)
+        np.add.at(sums, self.y_given, self.X_given)
+        norms = np.linalg.norm(sums, axis=1, keepdims=True)
+        centroids: FloatArray = sums / np.where(norms > 0, norms, 1)
+        return centroids
+
+    def rivals(self) -> dict[str, tuple[str, ...]]:
+        """Return for each label all others, the most similar first: whom a person would mix it up with."""
+        centroids = self.centroids
+        order = np.argsort(-(centroids @ centroids.T), axis=1, kind="stable")
+        names = [label.name for label in self.labels]
+        return {
+            name: tuple(names[other] for other in row if other != own)
+            for own, (name, row) in enumerate(zip(names, order, strict=True))
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The distinct texts of a labelled set and a pool, before they have vectors."""
+
+    given_texts: tuple[str, ...]
+    given_labels: tuple[str, ...]
+    open_texts: tuple[str, ...]
+    owner: IntArray
+
+
+def lay_out(labelled: Texts, pool: Texts) -> Layout:
+    """Find the distinct texts, so that duplicates are encoded, asked and paid for once.
+
+    Examples
+    --------
+    >>> labelled = Texts(("0",), ("pay me",), (("refund",),))
+    >>> layout = lay_out(labelled, Texts(("a", "b", "c"), ("hello", "pay me", "hello")))
+    >>> layout.open_texts, layout.owner.tolist()
+    (('hello',), [0, -1, 0])
+    """
+    given = {
+        text: row_labels[0] for text, row_labels in zip(labelled.texts, labelled.labels or (), strict=True)
+    }
+    given_place = {text: place for place, text in enumerate(given)}
+    open_place: dict[str, int] = {}
+    owner = np.empty(len(pool), dtype=np.int64)
+    for row, text in enumerate(pool.texts):
+        known = given_place.get(text)
+        owner[row] = open_place.setdefault(text, len(open_place)) if known is None else -1 - known
+    return Layout(tuple(given), tuple(given.values()), tuple(open_place), owner)
+
+
+def build(
+    layout: Layout,
+    labels: Sequence[Label],
+    vectors: tuple[FloatArray, FloatArray],
+    gold: Mapping[str, str] | None = None,
+) -> Problem:
+    """Put texts, their vectors (given, open) and gold labels together."""
+    number = {label.name: place for place, label in enumerate(labels)}
+    right = None
+    if gold is not None:
+        right = np.array([number.get(gold.get(text, ""), -1) for text in layout.open_texts], dtype=np.int64)
+    return Problem(
+        tuple(labels),
+        layout.given_texts,
+        layout.open_texts,
+        vectors[0],
+        vectors[1],
+        np.array([number[name] for name in layout.given_labels], dtype=np.int64),
+        layout.owner,
+        right,
+    )

@@ -1,0 +1,258 @@
+"""The main job: labelled examples and a pool go in, decisions, a summary, a report and a model come out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vermilion.config import Caps, RunSettings
+from vermilion.errors import InputError
+from vermilion.red import decisions as made
+from vermilion.red.asking import MOST_EXAMPLES, Desk
+from vermilion.red.check import advice, check_expert
+from vermilion.red.loop import Loop
+from vermilion.red.plan import Plan, question_budget
+from vermilion.red.planning import AUDIT_SHARE, most_options
+from vermilion.red.problem import Problem, build, lay_out
+from vermilion.red.progress import Progress, Silent
+from vermilion.red.record import Summary
+from vermilion.red.summary import Account, Ran, summarise
+from vermilion.red.training import Choice, choose
+from vermilion.types import Encoder, Expert, Label, Question, Spend, Texts
+from vermilion.world.data import data_hash
+from vermilion.world.store import Store
+from vermilion.world.vectors import VectorCache
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run works on.
+
+    Attributes
+    ----------
+    gold : mapping of text to label, or None
+        In a simulation.
+    """
+
+    labelled: Texts
+    pool: Texts
+    labels: tuple[Label, ...]
+    gold: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The outside world of a run.
+
+    Attributes
+    ----------
+    expert : callable
+        Makes the expert from the problem, once it is known which labels are alike.
+    store : Store
+    vectors : Path
+        Folder of the vector cache.
+    approve : callable
+        Sees the plan before anything is spent; False ends the run there.
+    """
+
+    encoder: Encoder
+    expert: Callable[[Problem], Expert]
+    store: Store
+    vectors: Path
+    progress: Progress = field(default_factory=Silent)
+    approve: Callable[[Plan], bool] = lambda plan: True
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The expert measured on labelled texts: scores, and what the questions took."""
+
+    scores: dict[str, float]
+    tokens: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that a run has found out, and its summary."""
+
+    ran: Ran
+    summary: Summary
+
+
+def identity(job: Job, settings: RunSettings) -> dict[str, Any]:
+    """Return what makes a run this run: its settings, and hashes of its data."""
+    return {**settings.identity(), "data": data_hashes(job)}
+
+
+def data_hashes(job: Job) -> dict[str, str]:
+    """Return the sha256 of the labelled texts, of the pool and of the labels' names."""
+    names = Texts(tuple(str(i) for i in range(len(job.labels))), tuple(label.name for label in job.labels))
+    return {
+        "labelled": data_hash(job.labelled),
+        "pool": data_hash(job.pool),
+        "labels": data_hash(names),
+    }
+
+
+def claim(store: Store, job: Job, settings: RunSettings, where: str) -> None:
+    """Make sure that the store holds this run or none.
+
+    Raises
+    ------
+    InputError
+        When it holds another; names what differs.
+    """
+    wanted, held = identity(job, settings), store.get("identity")
+    if held is None:
+        store.put("identity", wanted)
+        return
+    differing = sorted(name for name in {*wanted, *held} if wanted.get(name) != held.get(name))
+    if differing:
+        raise InputError(
+            "the run that was begun there",
+            f"another {', '.join(differing)}",
+            where,
+            "use another --out, or --fresh to start over (answers already paid for stay)",
+        )
+
+
+def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
+    """Do the main job; None when the plan was not approved.
+
+    Raises
+    ------
+    PausedError
+        When people's answers are awaited; the same call goes on.
+    """
+    clock = time.perf_counter()
+    problem = _encode(job, tools)
+    encoded = time.perf_counter()
+    choice = choose(problem, settings)
+    chosen = time.perf_counter()
+    expert = tools.expert(problem)
+    plan = _plan(job, problem, settings, expert, choice, encoded - clock)
+    if not tools.approve(plan):
+        return None
+    desk = Desk(expert, tools.store, tools.store.meter(settings.caps), tools.progress)
+    check = _check(problem, settings, choice, desk)
+    training = replace(desk, meter=tools.store.meter(_held_back(settings.caps)))
+    loop = Loop(
+        problem, settings, choice.model(settings), training, desk.meter, _budget(plan, settings, check)
+    )
+    outcome = loop.run()
+    seconds = {
+        "encode": encoded - clock,
+        "fit": chosen - encoded + outcome.seconds["fit"],
+        "expert": outcome.seconds["expert"],
+        "total": time.perf_counter() - clock,
+    }
+    checked = int(check.scores["n"]) if check else 0
+    ran = Ran(problem, choice, outcome, made.decide(problem, outcome, job.pool))
+    account = Account(loop.asked + checked, tools.store.spent(), seconds)
+    judged = (expert.name, expert.simulated, check.scores if check else None)
+    return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))
+
+
+def _encode(job: Job, tools: Tools) -> Problem:
+    layout = lay_out(job.labelled, job.pool)
+    cache = VectorCache(tools.vectors, tools.encoder)
+    vectors = []
+    for what, texts in (("encoding labelled", layout.given_texts), ("encoding pool", layout.open_texts)):
+        tools.progress.start(what, len(texts))
+        vectors.append(cache.encode(texts, progress=_steps(tools.progress)))
+        tools.progress.done()
+    return build(layout, job.labels, (vectors[0], vectors[1]), job.gold)
+
+
+def _steps(progress: Progress) -> Callable[[int], None]:
+    """Turn "so many are done" into "so many more are done"."""
+    done = 0
+
+    def told(now: int) -> None:
+        nonlocal done
+        progress.advance(now - done)
+        done = now
+
+    return told
+
+
+def _plan(
+    job: Job, problem: Problem, settings: RunSettings, expert: Expert, choice: Choice, seconds: float
+) -> Plan:
+    worst = expert.worst_case(_longest_question(problem, settings))
+    typical = Spend(1, worst.prompt_tokens // 4, worst.completion_tokens // 4, worst.cost_usd / 4)
+    return Plan(
+        texts=len(job.pool),
+        distinct=len(problem.open_texts),
+        labelled=len(job.labelled),
+        labels=len(job.labels),
+        encoder=settings.encoder,
+        head=choice.kind,
+        expert=expert.name,
+        budget=question_budget(settings, len(problem.open_texts), typical),
+        worst=worst,
+        caps=settings.caps,
+        encode_seconds=seconds,
+    )
+
+
+def _longest_question(problem: Problem, settings: RunSettings) -> Question:
+    """Return a question that no question of this run is longer than, for the worst case."""
+    by_length = sorted(range(len(problem.labels)), key=lambda i: -len(problem.labels[i].name))
+    options = tuple(problem.labels[i].name for i in by_length[: most_options(settings, len(problem.labels))])
+    texts = sorted([*problem.given_texts, *problem.open_texts], key=len, reverse=True)[: MOST_EXAMPLES + 1]
+    examples = tuple((text, options[0]) for text in texts[1:])
+    return Question(texts[0], options, "choose", examples)
+
+
+def _check(problem: Problem, settings: RunSettings, choice: Choice, desk: Desk) -> Check | None:
+    """Compare a model that costs something with the head, once; from the record where it was done."""
+    probe = Question(problem.given_texts[0], (problem.labels[0].name,), "choose")
+    if not desk.expert.worst_case(probe).prompt_tokens or not len(choice.held_out):
+        return None
+    recorded = desk.store.get("check")
+    if recorded is None:
+        before = desk.store.spent()
+        most = most_options(settings, len(problem.labels))
+        scores = check_expert(problem, choice, desk, settings.seed, most)
+        after = desk.store.spent()
+        recorded = {
+            "scores": scores,
+            "tokens": after.prompt_tokens
+            - before.prompt_tokens
+            + after.completion_tokens
+            - before.completion_tokens,
+            "cost": after.cost_usd - before.cost_usd,
+        }
+        desk.store.put("check", recorded)
+    desk.progress.note(advice(recorded["scores"]))
+    return Check(recorded["scores"], recorded["tokens"], recorded["cost"])
+
+
+def _budget(plan: Plan, settings: RunSettings, check: Check | None) -> int:
+    """Return how many questions are left for the loop, now that the check has shown what one takes."""
+    if check is None:
+        return plan.budget
+    n = int(check.scores["n"])
+    caps = settings.caps
+    left = Caps(
+        None if caps.max_calls is None else max(caps.max_calls - n, 0),
+        None if caps.max_tokens is None else max(caps.max_tokens - check.tokens, 0),
+        None if caps.max_cost is None else max(caps.max_cost - check.cost_usd, 0.0),
+    )
+    typical = Spend(1, check.tokens // n, 0, check.cost_usd / n)
+    return question_budget(replace(settings, caps=left), plan.distinct, typical)
+
+
+def _held_back(caps: Caps) -> Caps:
+    """Return caps for the rounds that leave the last audit its share of tokens and money."""
+    share = 1 - AUDIT_SHARE
+    return Caps(
+        caps.max_calls,
+        None if caps.max_tokens is None else int(caps.max_tokens * share),
+        None if caps.max_cost is None else caps.max_cost * share,
+    )

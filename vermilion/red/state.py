@@ -1,0 +1,164 @@
+"""What a run knows and what it has asked, in a form the store can keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from vermilion.red.problem import Problem
+from vermilion.types import BoolArray, IntArray, Verdict
+
+# After so many "none of these" a text is left to people.
+MOST_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One text to ask about: what is asked, and what the head thought when it was chosen.
+
+    Attributes
+    ----------
+    row : int
+        In the problem's open texts; -1 - p for the given text p, when the expert is checked.
+    options : tuple of int
+        Label numbers, likeliest first; the first is the head's own label.
+    examples : tuple of (label number, place)
+        Confirmed texts to show: place p >= 0 is an open text, -1 - p a given one.
+    """
+
+    row: int
+    options: tuple[int, ...]
+    examples: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def proposed(self) -> int:
+        """The head's label."""
+        return self.options[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is asked at once: a round's questions, or an audit's.
+
+    Attributes
+    ----------
+    asked : tuple of Asked
+    draws : tuple of int
+        The random sample of pool rows, as places in `asked`; a text that stands for several rows may be drawn
+        several times.
+    delta : float
+        An audit's bound fails with at most this probability.
+    """
+
+    kind: Literal["round", "audit"]
+    asked: tuple[Asked, ...]
+    draws: tuple[int, ...] = ()
+    delta: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON types for the store."""
+        asked = [[a.row, list(a.options), [list(example) for example in a.examples]] for a in self.asked]
+        return {"kind": self.kind, "asked": asked, "draws": list(self.draws), "delta": self.delta}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Step:
+        """Restore what `as_json` gave.
+
+        Examples
+        --------
+        >>> step = Step("audit", (Asked(3, (1, 0), ((1, -1),)),), draws=(0,), delta=0.05)
+        >>> Step.from_json(step.as_json()) == step
+        True
+        """
+        asked = tuple(
+            Asked(row, tuple(options), tuple((label, place) for label, place in examples))
+            for row, options, examples in value["asked"]
+        )
+        return cls(value["kind"], asked, tuple(value["draws"]), value["delta"])
+
+    def only(self, places: Sequence[int]) -> Step:
+        """Return the step cut to these places of `asked`: what was really asked before a cap."""
+        kept = {place: new for new, place in enumerate(places)}
+        draws = tuple(kept[place] for place in self.draws if place in kept)
+        return Step(self.kind, tuple(self.asked[place] for place in places), draws, self.delta)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How a step's questions were answered.
+
+    Attributes
+    ----------
+    asked, confirmed, corrected : int
+        Answered; answered with a label; answered otherwise than the head proposed.
+    drawn, agreed : int
+        Of the random draws: answered; answered with the head's label.
+    """
+
+    asked: int = 0
+    confirmed: int = 0
+    corrected: int = 0
+    drawn: int = 0
+    agreed: int = 0
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of the open texts so far; one entry an open text.
+
+    Attributes
+    ----------
+    answers : ndarray of int
+        The expert's label number, -1 where open.
+    proposed, answered_in : ndarray of int
+        The head's label when the text was asked about, and in which round; -1 where it was not.
+    tries : ndarray of int
+        How often the answer was "none of these" or "no".
+    ruled_out : dict of row to label numbers
+    """
+
+    answers: IntArray
+    proposed: IntArray
+    answered_in: IntArray
+    tries: IntArray
+    ruled_out: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, n: int) -> State:
+        """Return the state before any question about `n` texts."""
+        unknown = [np.full(n, -1, dtype=np.int64) for _ in range(3)]
+        return cls(*unknown, np.zeros(n, dtype=np.int64))
+
+    def eligible(self, n_labels: int) -> BoolArray:
+        """Tell which texts may still be asked about."""
+        mask = (self.answers < 0) & (self.tries < MOST_TRIES)
+        for row, labels in self.ruled_out.items():
+            mask[row] &= len(labels) < n_labels
+        return mask
+
+    def apply(self, problem: Problem, step: Step, verdicts: Mapping[int, Verdict], round_: int) -> Tally:
+        """Take in the verdicts on a step, by their place in it."""
+        number = {label.name: place for place, label in enumerate(problem.labels)}
+        said: dict[int, int] = {}
+        for place, verdict in verdicts.items():
+            asked = step.asked[place]
+            said[place] = -1 if verdict.label is None else number[verdict.label]
+            self.proposed[asked.row] = asked.proposed
+            self.answered_in[asked.row] = round_
+            if verdict.label is None:
+                self.tries[asked.row] += 1
+                before = self.ruled_out.get(asked.row, ())
+                self.ruled_out[asked.row] = tuple(sorted({*before, *asked.options}))
+            else:
+                self.answers[asked.row] = said[place]
+        agreed = {place: step.asked[place].proposed == label for place, label in said.items()}
+        return Tally(
+            asked=len(said),
+            confirmed=sum(label >= 0 for label in said.values()),
+            corrected=sum(not right for right in agreed.values()),
+            drawn=sum(place in said for place in step.draws),
+            agreed=sum(agreed.get(place, False) for place in step.draws),
+        )
