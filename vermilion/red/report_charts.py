@@ -18,7 +18,8 @@ from vermilion.red.record import ReportData, RoundRecord, Summary
 from vermilion.red.report_tables import SOURCES, Table, or_dash, percent_or_dash
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
-WHOLE: dict[str, Any] = {"rangemode": "tozero", "separatethousands": True}
+THOUSANDS: dict[str, Any] = {"separatethousands": True, "exponentformat": "none"}
+WHOLE = {"rangemode": "tozero", **THOUSANDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,8 @@ def agreement_chart(summary: Summary) -> Chart | None:
     points = [(f"Round {r.round}", answers_before(r), r.agreement, r.gold_agreement) for r in summary.rounds]
     # The last round's answers count in the final decisions, but no round measured those.
     final = (summary.gold or {}).get("agreement")
-    if final is not None and points and summary.calls > points[-1][1]:
-        points.append(("End", summary.calls, None, final))
+    if final is not None and points and summary.rounds[-1].asked:
+        points.append(("End", summary.rounds[-1].calls, None, final))
     by_expert = "Expert, random sample" + (" (simulation)" if summary.simulated else "")
     possible = (
         Curve(by_expert, "accent", tuple(p[2] for p in points)),
@@ -152,7 +153,7 @@ def sources_chart(summary: Summary) -> Chart | None:
     ]  # fmt: skip
     rows = [(SOURCES[source], wording.count(n), wording.percent(n / total)) for source, n in shown.items()]
     # The numbers stand to the right of the bars and need room there.
-    room = WHOLE | {"range": [0, 1.18 * max(counts.values())]}
+    room = WHOLE | {"range": [0, 1.3 * max(counts.values())]}
     layout = {"yaxis": {"autorange": "reversed"}, "xaxis": room, "barmode": "overlay"}
     return Chart(
         "sources",
@@ -260,7 +261,7 @@ def _bar(name: str, role: str, xs: list[str], ys: Sequence[float], hover: str, a
 def _figure(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, Any]:
     """Return a checked figure as plain JSON types, without plotly's own template."""
     axes = {
-        "xaxis": {"title": {"text": x}, "separatethousands": True, **layout.pop("xaxis", {})},
+        "xaxis": {"title": {"text": x}, **THOUSANDS, **layout.pop("xaxis", {})},
         "yaxis": {"title": {"text": y}, **layout.pop("yaxis", {})},
     }
     figure = go.Figure(list(traces), {"legend": LEGEND, "showlegend": len(traces) > 1, **axes, **layout})

@@ -17,16 +17,6 @@ SOURCES: dict[Source, str] = {
     "review": "review: left for a person",
 }
 
-# The expert's check as the run records it -> the words for it; other names are shown as they are.
-CHECK_WORDS = {
-    "n": "Labelled texts asked",
-    "texts": "Labelled texts asked",
-    "expert": "Expert is right on",
-    "head": "Head is right on",
-    "cost_usd": "Cost",
-    "calls": "Questions",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -109,26 +99,18 @@ def heads_table(trials: Sequence[HeadTrial]) -> Table:
 
 
 def check_table(summary: Summary) -> Table:
-    """Return what the check of the expert on labelled texts measured."""
-    caption = "Expert against head on labelled texts" + (" (simulation)" if summary.simulated else "")
+    """Return how expert and head did on the same labelled texts, and on the half that is hard for the head."""
     check = summary.expert_check or {}
-    rows = [(CHECK_WORDS.get(name, name.replace("_", " ")), check_cell(name, v)) for name, v in check.items()]
-    return Table.of(caption, ("Measure", "Value"), rows)
-
-
-def check_cell(name: str, value: float) -> str:
-    """Return one measure of the expert's check in its unit.
-
-    Examples
-    --------
-    >>> check_cell("n", 40), check_cell("cost_usd", 0.5), check_cell("log_loss", 1.25)
-    ('40', '$0.50', '1.250')
-    """
-    if name.endswith("_usd"):
-        return wording.money(value)
-    if name in ("n", "texts", "calls") or not 0 <= value <= 1:
-        return wording.count(value) if float(value).is_integer() else or_dash(value)
-    return wording.percent(value)
+    rows = [
+        (words, *(percent_or_dash(check[name]) for name in names))
+        for words, names in (
+            (f"All {wording.count(check['n'])}", ("expert", "head")),
+            ("The half where the head is least sure", ("expert_hard", "head_hard")),
+        )
+        if all(name in check for name in names)
+    ]
+    caption = "Right answers on labelled texts" + (" (simulation)" if summary.simulated else "")
+    return Table.of(caption, ("Texts", "Expert", "Head"), rows)
 
 
 def label_rows(counts: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, str, int]]:
@@ -174,7 +156,7 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     """Return (name, value, remark) of the run's key figures; what does not apply is left out."""
     texts = wording.counted(summary.unique_texts, "different text") if summary.unique_texts else ""
     labelled = wording.counted(summary.labelled, "labelled text") + " given" if summary.labelled else ""
-    share = f"{wording.percent(summary.calls / summary.texts)} of the texts" if summary.texts else ""
+    share = f"{wording.percent(summary.calls / summary.texts)} of the texts" if summary.calls else ""
     asked = summary.expert != "none"
     return [
         ("Texts", wording.count(summary.texts), texts),

@@ -126,7 +126,7 @@ function setUpLabels() {
   search.addEventListener("input", () => { page = 0; show(); });
   byId("label-back").addEventListener("click", () => { page -= 1; show(); });
   byId("label-next").addEventListener("click", () => { page += 1; show(); });
-  byId("label-tools").hidden = false;
+  byId("label-tools").hidden = rows.length <= PAGE;
   table.parentElement.classList.remove("tall");
   show();
 }
