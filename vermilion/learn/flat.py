@@ -92,6 +92,8 @@ class FlatHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: FloatArray, y: NDArray[Any], sample_weight: FloatArray | None = None) -> Self:
         """Learn from rows of X, shape (n, d), labels y, shape (n,), and optional weights, shape (n,).
 
+        The choice of C counts every row once, whatever its weight.
+
         Raises
         ------
         ValueError
@@ -139,7 +141,8 @@ class FlatHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: FloatArray) -> FloatArray:
         """Return logits, shape (n, K); for two labels, shape (n,): how much the second is preferred."""
-        logits = self._weights().logits(checked_vectors(self, X))
+        X = checked_vectors(self, X)
+        logits = self._weights().logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     def predict_proba(self, X: FloatArray) -> FloatArray:

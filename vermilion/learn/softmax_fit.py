@@ -16,8 +16,8 @@ from vermilion.types import FloatArray, IntArray
 
 C_GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 DEFAULT_C = 10.0
-WORTH = 0.01
-CHOICE_CELLS = 1_000_000
+WORTH = 0.001
+CHOICE_CELLS = 300_000
 CHOICE_CLASSES = 20
 
 
@@ -61,7 +61,7 @@ def tolerance(n: float, n_classes: int, C: float) -> float:
     K. And it falls with the penalty's share of the gradient, w / (n C): else a fit that starts from the
     optimum of another C, or of fewer rows, stays there.
     """
-    return max(min(1e-2 / n_classes, 2.0 / (n * C)), 1e-7)
+    return max(min(2e-3 / n_classes, 1.0 / (n * C)), 1e-7)
 
 
 def fit_softmax(
@@ -137,7 +137,7 @@ def choose_c(X: FloatArray, codes: IntArray, cv: int, max_iter: int, seed: int) 
 
     Calibrated, because a small C is only modest, not wrong, and a temperature mends that. All folds walk up
     the grid together, each from its weights at the step before, and stop where a step no longer takes
-    `WORTH` (1 %) off the loss: larger values cost more iterations and change little (docs/design/heads.md).
+    `WORTH` (0.1 %) off the loss: larger values cost more iterations and change little (docs/design/heads.md).
 
     Parameters
     ----------
