@@ -141,7 +141,14 @@ class Meter(Protocol):
         ...
 
     def settle(self, ticket: int, spent: Spend) -> None:
-        """Replace the reservation by what was really spent."""
+        """Replace the reservation by what was really spent; `calls` 0 when no answer came."""
+        ...
+
+    def charge(self, keys: Sequence[str], each: Spend) -> int:
+        """Book `each` for as many of the keys, from the first, as fit, in one step; return how many.
+
+        For answers that are there at once. Raises CapReachedError when not even the first fits.
+        """
         ...
 
 

@@ -93,14 +93,15 @@ def messages(question: Question, labels: Mapping[str, Label]) -> list[Message]:
     options = [_option(name, question, None if listed else labels.get(name)) for name in question.options]
     if question.kind == "validate":
         task = "Does this label fit the text?"
-        data = {"question": "validate", "label": options[0], "answers": [YES, NO], "text": question.text}
-    else:
-        task = f'Which of these options fits the text, or "{NONE}"?'
-        data = {
-            "question": "choose",
-            "options": [*options, {"label": NONE}],
+        data: dict[str, Any] = {
+            "question": "validate",
+            "label": options[0],
+            "answers": [YES, NO],
             "text": question.text,
         }
+    else:
+        task = f'Which of these options fits the text, or "{NONE}"?'
+        data = {"question": "choose", "options": [*options, {"label": NONE}], "text": question.text}
     return [_message("system", system), _message("user", f"{task}\n{_data(data)}")]
 
 
@@ -198,7 +199,7 @@ def meaning_schema() -> dict[str, Any]:
 
 
 def read_meaning(content: str) -> str:
-    """Return the meaning as one printable line of bounded length.
+    r"""Return the meaning as one printable line of bounded length.
 
     Raises
     ------
@@ -207,7 +208,7 @@ def read_meaning(content: str) -> str:
 
     Examples
     --------
-    >>> read_meaning('{"meaning": "use when a card is late,\\\\n not when it is lost"}')
+    >>> read_meaning('{"meaning": "use when a card is late,\\n not when it is lost"}')
     'use when a card is late, not when it is lost'
     """
     meaning = " ".join(_read(content, _Meaning).meaning.split())
