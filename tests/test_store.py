@@ -1,0 +1,410 @@
+"""The store on real SQLite and real PostgreSQL: nothing stored is lost, no cap is passed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from vermilion.config import Caps
+from vermilion.errors import CapReachedError, StoreError
+from vermilion.types import Question, Spend, Verdict
+from vermilion.world import store_schema
+from vermilion.world.ledger import PICO
+from vermilion.world.store import Store
+
+QUESTION = Question("where is my card?", ("arrival", "loss"))
+WORST = Spend(1, 100, 20, 0.01)
+
+
+def postgres_user() -> dict[str, str | int]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            return {"user": pwd.getpwnam(name).pw_uid, "group": pwd.getpwnam(name).pw_gid}
+        except KeyError:
+            continue
+    pytest.skip("PostgreSQL needs a user other than root, and there is none")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Start a PostgreSQL of our own in a temporary folder; give its URL."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")) or [
+        Path(path) for path in [shutil.which("pg_ctl")] if path
+    ]
+    if not found:
+        pytest.skip("no PostgreSQL server is installed (apt-get install postgresql)")
+    who = postgres_user()
+    folder = Path(tempfile.mkdtemp(prefix="vermilion-pg-", dir="/tmp"))
+    if who:
+        shutil.chown(folder, int(who["user"]), int(who["group"]))
+
+    def call(program: str, *arguments: str) -> None:
+        command = [str(found[-1].parent / program), "-D", str(folder / "data"), *arguments]
+        with (folder.parent / f"{folder.name}.log").open("ab") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log, cwd="/", **who)  # type: ignore[call-overload]
+
+    try:
+        call("initdb", "--auth=trust", "--username=vermilion", "--no-sync")
+        call("pg_ctl", "-w", "-o", f"-k {folder} -c listen_addresses= -c fsync=off", "start")
+        try:
+            yield f"postgresql://vermilion@/postgres?host={folder}"
+        finally:
+            call("pg_ctl", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give where an empty store may be: a path, or the URL of an emptied database."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "run.sqlite")
+        return
+    url = request.getfixturevalue("postgres")
+    yield url
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
+def verdict(key: str, label: str | None = "arrival", cost: float = 0.0) -> tuple[Verdict, Question, int]:
+    return Verdict(key, label, Spend(1, 10, 2, cost)), QUESTION, 0
+
+
+def test_what_was_stored_is_there_again(place: str) -> None:
+    with Store.open(place) as store:
+        store.add_verdicts([verdict("a"), verdict("b", None, 0.25)])
+        store.put("step/0001", {"rows": [1, 2], "name": "é\u2028🙂"})
+    with Store.open(place) as store:
+        assert store.verdicts(["a", "b", "c"]) == {
+            "a": Verdict("a", "arrival", Spend(1, 10, 2, 0.0)),
+            "b": Verdict("b", None, Spend(1, 10, 2, 0.25)),
+        }
+        assert store.get("step/0001") == {"rows": [1, 2], "name": "é\u2028🙂"}
+        assert store.get("step/0002") is None
+        assert store.count_verdicts() == 2
+
+
+def test_the_first_verdict_of_a_key_stays(place: str) -> None:
+    with Store.open(place) as store:
+        store.add_verdicts([verdict("a", "arrival")])
+        store.add_verdicts([verdict("a", "loss"), verdict("b", "loss")])
+        store.add_verdicts([])
+        labels = {key: found.label for key, found in store.verdicts(["a", "b"]).items()}
+    assert labels == {"a": "arrival", "b": "loss"}
+
+
+def test_bulk_lookup_of_many_keys(place: str) -> None:
+    keys = [f"key{i}" for i in range(2_345)]
+    with Store.open(place) as store:
+        store.add_verdicts([verdict(key) for key in keys])
+        assert list(store.verdicts([*keys, "other"])) != []
+        assert set(store.verdicts([*keys, "other"])) == set(keys)
+        assert store.verdicts([]) == {}
+
+
+def test_values_by_name(place: str) -> None:
+    with Store.open(place) as store:
+        for name in ("step/2", "step/1", "step%", "Step/3"):
+            store.put(name, name)
+        store.put("step/1", [None])
+        assert store.names("step/") == ["step/1", "step/2"]
+        assert store.names("step%") == ["step%"]
+        assert sorted(store.names()) == ["Step/3", "step%", "step/1", "step/2"]
+        assert store.get("step/1") == [None]
+
+
+def test_events_are_kept_in_order(place: str) -> None:
+    with Store.open(place) as store:
+        for number in range(3):
+            store.log("round", {"number": number})
+        store.clear()
+        assert [(kind, body["number"]) for _, kind, body in store.events()] == [
+            ("round", n) for n in range(3)
+        ]
+
+
+def test_starting_over_loses_nothing_that_was_paid_for(place: str) -> None:
+    with Store.open(place) as store:
+        meter = store.meter(Caps())
+        meter.settle(meter.reserve("a", WORST), WORST)
+        store.add_verdicts([verdict("a")])
+        store.put("step/1", 1)
+        store.put("meaning/x", "use when", keep=True)
+        store.clear()
+        assert store.names() == ["meaning/x"]
+        assert set(store.verdicts(["a"])) == {"a"}
+        assert store.spent() == WORST
+
+
+def test_runs_in_one_database_do_not_see_each_other(place: str) -> None:
+    with Store.open(place, run="one") as one, Store.open(place, run="two") as two:
+        one.add_verdicts([verdict("a", "arrival")])
+        one.put("name", 1)
+        one.log("event", 1)
+        one.meter(Caps(max_calls=1)).reserve("a", WORST)
+        two.meter(Caps(max_calls=1)).reserve("a", WORST)
+        assert two.verdicts(["a"]) == {}
+        assert two.get("name") is None
+        assert two.events() == []
+        two.add_verdicts([verdict("a", "loss")])
+        two.clear()
+        assert one.get("name") == 1
+        assert one.verdicts(["a"])["a"].label == "arrival"
+
+
+# --- the ledger
+
+
+def test_a_reservation_counts_until_it_is_settled(place: str) -> None:
+    with Store.open(place) as store:
+        meter = store.meter(Caps(max_cost=0.02))
+        ticket = meter.reserve("a", WORST)
+        assert store.spent() == WORST
+        meter.reserve("b", WORST)
+        with pytest.raises(
+            CapReachedError, match=r"--max-cost \$0.02: \$0.02 spent or set aside.*take \$0.01"
+        ):
+            meter.reserve("c", WORST)
+        meter.settle(ticket, Spend(1, 50, 5, 0.001))
+        meter.settle(ticket, Spend(1, 99, 99, 99.0))
+        assert store.spent() == Spend(2, 150, 25, 0.011)
+        with pytest.raises(CapReachedError):
+            meter.reserve("c", WORST)
+        assert store.meter(Caps(max_cost=0.021)).reserve("c", WORST)
+
+
+@pytest.mark.parametrize(
+    ("caps", "said"),
+    [
+        (Caps(max_calls=2), "--max-calls 2: 2 spent"),
+        (Caps(max_tokens=240), "--max-tokens 240 tokens: 240 tokens"),
+    ],
+)
+def test_each_cap_has_its_message(place: str, caps: Caps, said: str) -> None:
+    with Store.open(place) as store:
+        meter = store.meter(caps)
+        meter.reserve("a", WORST)
+        meter.reserve("b", WORST)
+        with pytest.raises(CapReachedError, match=said):
+            meter.reserve("c", WORST)
+        assert store.spent().calls == 2
+
+
+def test_a_question_counts_once_however_often_it_is_asked(place: str) -> None:
+    failed, answered = Spend(0, 10, 1, 0.0), Spend(1, 10, 1, 0.0)
+    with Store.open(place) as store:
+        meter = store.meter(Caps(max_calls=2))
+        meter.settle(meter.reserve("a", WORST), failed)
+        assert store.spent().calls == 0
+        meter.settle(meter.reserve("a", WORST), answered)
+        assert store.spent() == Spend(1, 20, 2, 0.0)
+        meter.reserve("b", WORST)  # a crash leaves it open
+        ticket = meter.reserve("b", WORST)
+        assert store.spent() == Spend(2, 220, 42, 0.02)
+        meter.settle(ticket, failed)
+        assert store.spent() == Spend(1, 130, 23, 0.01)
+        meter.settle(meter.reserve("b", WORST), answered)
+        assert store.spent().calls == 2
+        with pytest.raises(CapReachedError):
+            meter.reserve("c", WORST)
+
+
+def test_charging_books_as_many_as_fit(place: str) -> None:
+    keys = [f"key{i}" for i in range(1_200)]
+    with Store.open(place) as store:
+        meter = store.meter(Caps(max_calls=1_000))
+        assert meter.charge(keys[:3], Spend(1)) == 3
+        assert meter.charge(keys, Spend(1)) == 1_000
+        assert store.spent() == Spend(1_000)
+        assert meter.charge(keys[:10], Spend(1)) == 10  # booked already: they count no more
+        assert meter.charge([], Spend(1)) == 0
+        with pytest.raises(CapReachedError, match="--max-calls 1,000"):
+            meter.charge(keys[1_000:], Spend(1))
+        assert store.spent() == Spend(1_000)
+
+
+def test_dollars_add_up_exactly(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s") as store:
+        meter = store.meter(Caps(max_cost=1.0))
+        for number in range(10):
+            meter.reserve(str(number), Spend(1, 0, 0, 0.1))
+        assert store.spent().cost_usd == 1.0
+        with pytest.raises(CapReachedError):
+            meter.reserve("more", Spend(1, 0, 0, 1 / PICO))
+
+
+def test_many_threads_and_meters_never_pass_a_cap(place: str) -> None:
+    caps = Caps(max_calls=40, max_cost=0.5)
+    refused = threading.Event()
+    with Store.open(place) as one, Store.open(place) as two:
+        meters = [one.meter(caps), one.meter(caps), two.meter(caps)]
+
+        def ask(number: int) -> int:
+            meter = meters[number % 3]
+            try:
+                ticket = meter.reserve(f"key{number}", WORST)
+            except CapReachedError:
+                refused.set()
+                return 0
+            if number % 2:
+                meter.settle(ticket, Spend(1, 100, 20, 0.01))
+            return 1
+
+        with ThreadPoolExecutor(8) as pool:
+            taken = sum(pool.map(ask, range(90)))
+        assert taken == 40
+        assert refused.is_set()
+        assert one.spent() == two.spent() == Spend(40, 4_000, 800, 0.4)
+
+
+# --- what goes wrong
+
+WRITER = """
+import sys
+from vermilion.config import Caps
+from vermilion.types import Question, Spend, Verdict
+from vermilion.world.store import Store
+store = Store.open(sys.argv[1])
+meter = store.meter(Caps(max_cost=1000.0))
+for number in range(10**9):
+    ticket = meter.reserve(f"key{number}", Spend(1, 10, 1, 0.5))
+    print("reserved", number, flush=True)
+    meter.settle(ticket, Spend(1, 5, 1, 0.25))
+    store.add_verdicts([(Verdict(f"key{number}", "x"), Question("t", ("x",)), 0)])
+    print("stored", number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [7, 24])
+def test_a_killed_writer_loses_nothing_it_had_stored(place: str, lines: int) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, place], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    with writer.stdout:
+        told = [writer.stdout.readline().split() for _ in range(lines)]
+        writer.send_signal(signal.SIGKILL)
+        told += [line.split() for line in writer.stdout]
+    writer.wait()
+    stored = [f"key{number}" for what, number in told if what == "stored"]
+    reserved = [number for what, number in told if what == "reserved"]
+    with Store.open(place) as store:
+        assert set(stored) <= set(store.verdicts([f"key{i}" for i in range(len(reserved) + 1)]))
+        assert store.spent().calls >= len(reserved)
+        assert store.spent().cost_usd >= 0.25 * len(reserved)
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database, just a text file\n" * 200, b"SQLite format 3\0" + b"\xff" * 4096]
+)
+def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"run\.sqlite: damaged or not a store") as caught:
+        Store.open(path)
+    assert len(str(caught.value).splitlines()) == 1
+    assert path.read_bytes() == content
+
+
+def test_damage_within_is_found_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    with Store.open(path) as store:
+        store.add_verdicts([verdict(f"key{i}") for i in range(2_000)])
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[40_000:60_000] = b"\xa5" * 20_000
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="damaged"):
+        Store.open(path)
+
+
+def test_a_newer_schema_is_refused(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = (*store_schema.MIGRATIONS, ("something new", lambda connection: None))
+    with monkeypatch.context() as patched:
+        patched.setattr(store_schema, "MIGRATIONS", newer)
+        Store.open(place).close()
+    with pytest.raises(StoreError, match="written by a newer version"):
+        Store.open(place)
+
+
+def test_a_migration_runs_once_and_whole_or_not_at_all(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+
+    def column(fail: bool) -> Callable[[sa.Connection], None]:
+        def apply(connection: sa.Connection) -> None:
+            connection.execute(sa.text("ALTER TABLE vermilion_verdicts ADD COLUMN remark TEXT"))
+            ran.append(1)
+            if fail:
+                connection.execute(sa.text("SELECT no_such_column FROM vermilion_verdicts"))
+
+        return apply
+
+    with Store.open(place) as store:
+        store.add_verdicts([verdict("a")])
+    for fail in (True, False):
+        monkeypatch.setattr(
+            store_schema, "MIGRATIONS", (store_schema.MIGRATIONS[0], ("remark", column(fail)))
+        )
+        if fail:
+            with pytest.raises(StoreError):
+                Store.open(place)
+    for _ in range(2):
+        with Store.open(place) as store:
+            assert store.count_verdicts() == 1
+    assert len(ran) == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("mysql://me:secret@host/db", "mysql://host/db: expected SQLite or PostgreSQL"),
+        ("postgresql://me:secret@127.0.0.1:1/db", "postgresql://127.0.0.1/db: the database refuses"),
+        ("://", "--store: expected"),
+        ("/no/such/folder/run.sqlite", "/no/such/folder/run.sqlite: "),
+        ("/tmp", "/tmp: "),
+    ],
+)
+def test_what_cannot_be_opened_is_told_without_secrets(place: str, said: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store.open(place)
+    assert str(caught.value).startswith(said)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_store_answers_after_another_process_wrote(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s") as one, Store.open(tmp_path / "s") as two:
+        one.put("name", 1)
+        assert two.get("name") == 1
+        two.put("name", 2)
+        assert one.get("name") == 2
+
+
+def test_commits_are_durable(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s") as store, store._engine.connect() as connection:
+        settings = [
+            connection.scalar(sa.text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert settings == ["wal", 2, 1]
