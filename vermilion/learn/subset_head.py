@@ -22,7 +22,7 @@ from vermilion.types import BoolArray, FloatArray, IntArray
 
 ARBITERS = ("flat", "centroid", "none")
 NOISES = ("random", "hard")
-# How much a winner's own classifier counts beside the arbiter, best of 0, 0.3, 0.6 and 1 on four data sets.
+# How much a winner's own classifier counts beside the arbiter, best of 0, 0.3, 0.6 and 1 (docs/design/heads.md).
 OWN_SHARES = {"flat": 0.0, "centroid": 1.0}
 
 
