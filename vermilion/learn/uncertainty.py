@@ -11,6 +11,8 @@ import numpy as np
 
 from vermilion.types import BoolArray, FloatArray, IntArray
 
+BLOCK = 1024
+
 
 def entropy(proba: FloatArray) -> FloatArray:
     """Return the Shannon entropy of each row in bits, from 0 to log2(K).
@@ -132,19 +134,29 @@ def spread(ranked: IntArray, X: FloatArray, count: int, limit: float = 0.95) -> 
     [0, 2]
     """
     window = ranked[: max(3 * count, count + 32)]
-    similar = X[window] @ X[window].T > limit
-    free = np.ones(len(window), dtype=bool)
-    taken: list[int] = []
-    for place in range(len(window)):
-        if len(taken) == count:
+    taken = np.zeros(0, dtype=np.intp)
+    # Block by block: all pairs at once would take gigabytes at some ten thousand questions a round.
+    for start in range(0, len(window), BLOCK):
+        if len(taken) >= count:
             break
-        if free[place]:
-            taken.append(place)
-            free &= ~similar[place]
+        block = X[window[start : start + BLOCK]]
+        free = np.all(block @ X[window[taken]].T <= limit, axis=1)
+        taken = np.concatenate([taken, start + _apart(block, free, limit)])
     if len(taken) < count:
         passed_over = np.setdiff1d(np.arange(len(window)), taken)
-        taken = sorted([*taken, *passed_over[: count - len(taken)].tolist()])
-    return window[np.asarray(taken, dtype=np.intp)]
+        taken = np.sort(np.concatenate([taken, passed_over[: count - len(taken)]]))
+    return window[taken[:count]]
+
+
+def _apart(block: FloatArray, free: BoolArray, limit: float) -> IntArray:
+    """Take each free row of a block that is not near-identical to one taken before it."""
+    similar = block @ block.T > limit
+    taken = []
+    for place in range(len(block)):
+        if free[place]:
+            taken.append(place)
+            free = free & ~similar[place]
+    return np.asarray(taken, dtype=np.intp)
 
 
 def select(scores: FloatArray, eligible: BoolArray, X: FloatArray, count: int) -> IntArray:
