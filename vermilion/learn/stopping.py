@@ -18,7 +18,7 @@ class Progress:
     Attributes
     ----------
     uncertain : int
-        Open texts whose margin is small.
+        Open pool rows whose margin is small.
     asked, confirmed, corrected : int
         In the round before: questions answered; those that gave a label; those answered otherwise than
         the head proposed.
@@ -37,7 +37,7 @@ Rule = Callable[[Sequence[Progress]], bool]
 
 
 def model_kappa(before: IntArray, after: IntArray) -> float:
-    """Return Cohen's kappa between two models' labels of the same texts; 1 where both know one label only.
+    """Return Cohen's kappa between two models' labels of the same texts; 1 where all labels are the same.
 
     Bloodgood and Vijay-Shanker (2009) stop active learning when it stays at 0.99 over three rounds.
 
