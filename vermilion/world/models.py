@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -51,7 +52,13 @@ class SavedModel:
 
 
 def save_model(folder: Path, model: SavedModel, card: str) -> None:
-    """Write a model folder; it appears whole or not at all, and replaces one that was there."""
+    """Write a model folder; it appears whole or not at all, and replaces one that was there.
+
+    Raises
+    ------
+    ModelError
+        The folder cannot be written; one that was there stays.
+    """
     tensors = save({name: np.ascontiguousarray(value) for name, value in model.head.to_tensors().items()})
     description = {
         "format": FORMAT,
@@ -60,23 +67,40 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
         "labels": [asdict(label) for label in model.labels],
         "temperature": model.temperature,
         "encoder": {"name": model.encoder, "digest": model.encoder_digest},
-        "sha256": {TENSORS: hashlib.sha256(tensors).hexdigest()},
         "origin": model.origin,
     }
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    description["sha256"] = {TENSORS: hashlib.sha256(tensors).hexdigest(), DESCRIPTION: _digest(description)}
     contents = {
         TENSORS: tensors,
         DESCRIPTION: (json.dumps(description, indent=1, ensure_ascii=False) + "\n").encode(),
         CARD: card.encode(),
     }
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        _write(fresh, contents)
+        _swap(fresh, folder)
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: the model cannot be written ({error.strerror}); make room, or name another folder"
+        ) from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _digest(description: dict[str, Any]) -> str:
+    """Return the sha256 of a description's values, hashes left out; white space is free."""
+    values = {name: value for name, value in description.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _write(folder: Path, contents: dict[str, bytes]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for name, content in contents.items():
-        with (fresh / name).open("wb") as file:
+        with (folder / name).open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    _swap(fresh, folder)
 
 
 def _swap(fresh: Path, folder: Path) -> None:
@@ -84,7 +108,12 @@ def _swap(fresh: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
-    fresh.rename(folder)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -94,30 +123,40 @@ def load_model(folder: Path) -> SavedModel:
     Raises
     ------
     ModelError
-        When it is not a model folder, of a newer format, or its tensors are not what their hash says.
+        When it is not a model folder, of another format, or a file is not what its hash says.
     """
     description = _describe(folder)
+    hashes = description.get("sha256")
+    hashes = hashes if isinstance(hashes, dict) else {}
+    _compare(folder / DESCRIPTION, _digest(description), hashes.get(DESCRIPTION))
     try:
         tensors = (folder / TENSORS).read_bytes()
     except OSError as error:
         raise ModelError(f"{folder}: {TENSORS} cannot be read ({error.strerror}); run again") from None
-    if hashlib.sha256(tensors).hexdigest() != description["sha256"][TENSORS]:
-        raise ModelError(f"{folder}: {TENSORS} is not what its sha256 says; the file is damaged, run again")
+    _compare(folder / TENSORS, hashlib.sha256(tensors).hexdigest(), hashes.get(TENSORS))
     return _restore(folder, description, tensors)
+
+
+def _compare(path: Path, found: str, expected: object) -> None:
+    if found != expected:
+        raise ModelError(f"{path}: is not what its sha256 says; the file is damaged, run again")
 
 
 def _describe(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ModelError(
             f"{folder}: expected a model folder with {DESCRIPTION}, found none; name the model/ of a run"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read as JSON ({error}); run again") from None
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelError(f"{path}: expected format {FORMAT}; update vermilion, or run again")
+    found = description.get("format") if isinstance(description, dict) else None
+    if not isinstance(description, dict) or found != FORMAT:
+        raise ModelError(
+            f"{path}: expected format {FORMAT}, found {found!r:.40}; update vermilion, or run again"
+        )
     return description
 
 
@@ -126,14 +165,23 @@ def _restore(folder: Path, description: dict[str, Any], tensors: bytes) -> Saved
         head_class: Any = HEADS[description["head"]["kind"]]
         head: Head = head_class(**description["head"]["params"])
         classes = np.asarray(description["classes"], dtype=np.int64)
+        labels = tuple(Label(**label) for label in description["labels"])
+        if classes.min() < 0 or classes.max() >= len(labels):
+            raise ValueError(f"classes go from {classes.min()} to {classes.max()}, labels are {len(labels)}")
         return SavedModel(
             description["head"]["kind"],
             head.from_tensors(load(tensors), classes),
-            tuple(Label(**label) for label in description["labels"]),
-            float(description["temperature"]),
+            labels,
+            _positive(description["temperature"]),
             description["encoder"]["name"],
             description["encoder"]["digest"],
             description["origin"],
         )
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, SafetensorError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: a part is missing or wrong ({error}); run again") from None
+
+
+def _positive(temperature: Any) -> float:
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature {temperature}")
+    return float(temperature)
