@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import math
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from vermilion.errors import InputError
@@ -19,6 +21,14 @@ class Caps:
     max_calls: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
+
+    def check(self) -> None:
+        """Raise InputError where a cap is not a number from 0."""
+        for option, cap in (("--max-calls", self.max_calls), ("--max-tokens", self.max_tokens)):
+            if cap is not None:
+                _whole(option, cap, 0)
+        if self.max_cost is not None:
+            _within("--max-cost", self.max_cost, (0, math.inf), "US dollars from 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,7 @@ class RunSettings:
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     def checked(self) -> RunSettings:
-        """Return the settings, each within its bounds.
+        """Return the settings themselves, each of them within its bounds.
 
         Raises
         ------
@@ -71,22 +81,19 @@ class RunSettings:
         Traceback (most recent call last):
         vermilion.errors.InputError: --rounds: expected a whole number from 1, found 0; give another value
         """
-        caps = self.caps
         _one_of("--head", self.head, HEAD_CHOICES)
         _one_of("--ask", self.ask, ("choose", "validate"))
         _one_of("--uncertainty", self.uncertainty, UNCERTAINTY_CHOICES)
-        _within("--subset-size", self.subset_size, 2, "a whole number from 2")
-        _within("--rounds", self.rounds, 1, "a whole number from 1")
-        _within("--expert-error", self.expert_error, 0, "a share from 0 to 1", 1)
-        _within("--target", self.target, 0, "a share from 0 to 1", 1)
-        _within("--confidence", self.confidence, 0.5, "a share from 0.5 to 0.999", 0.999)
-        _within("--seed", self.seed, 0, "a whole number from 0")
+        _whole("--subset-size", self.subset_size, 2)
+        _whole("--rounds", self.rounds, 1)
+        _whole("--seed", self.seed, 0)
         if self.candidates != "auto":
-            _within("--candidates", self.candidates, 1, "auto or a whole number from 1")
-        for option, cap in (("--max-calls", caps.max_calls), ("--max-tokens", caps.max_tokens)):
-            _within(option, 0 if cap is None else cap, 0, "a whole number from 0")
-        _within("--max-cost", 0.0 if caps.max_cost is None else caps.max_cost, 0, "US dollars from 0")
-        return replace(self)
+            _whole("--candidates", self.candidates, 1, "auto or ")
+        _within("--expert-error", self.expert_error, (0, 1), "a share from 0 to 1")
+        _within("--target", self.target, (0, 1), "a share from 0 to 1")
+        _within("--confidence", self.confidence, (0.5, 0.999), "a share from 0.5 to 0.999")
+        self.caps.check()
+        return self
 
 
 def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
@@ -94,6 +101,11 @@ def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
         raise InputError(f"one of {', '.join(choices)}", repr(value), option, "give one of them")
 
 
-def _within(option: str, value: float, least: float, expected: str, most: float = float("inf")) -> None:
-    if not least <= value <= most:
+def _whole(option: str, value: object, least: int, before: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(f"{before}a whole number from {least}", str(value), option, "give another value")
+
+
+def _within(option: str, value: object, bounds: tuple[float, float], expected: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not bounds[0] <= float(value) <= bounds[1]:
         raise InputError(expected, str(value), option, "give another value")
