@@ -77,12 +77,19 @@ def _expected(names: list[str], asked: Asked, truth: int) -> str | None:
 def advice(scores: dict[str, float]) -> str:
     """Return in one sentence whether the expert is worth its price, as far as the check can tell.
 
+    What counts is the half where the head is least sure: such texts are what a run asks about.
+
     Examples
     --------
-    >>> advice({"n": 60, "expert": 0.6, "head": 0.8})[:64]
-    'the expert is right on 60 % of 60 labelled texts, the head on 80'
+    >>> advice({"n": 60, "expert": 0.9, "head": 0.8})
+    'the expert is right on 90 % of 60 labelled texts, the head on 80 %'
+    >>> advice({"n": 60, "expert": 0.6, "head": 0.8})[65:]
+    '%: it does not beat the head, so its answers are not worth buying'
     """
     expert, head = (round(100 * scores[who]) for who in ("expert", "head"))
-    measured = f"the expert is right on {expert} % of {scores['n']:.0f} labelled texts, the head on {head} %"
+    told = f"the expert is right on {expert} % of {scores['n']:.0f} labelled texts, the head on {head} %"
+    if "expert_hard" in scores:
+        expert, head = (round(100 * scores[who]) for who in ("expert_hard", "head_hard"))
+        told += f"; where the head is least sure, on {expert} % and {head} %"
     better = scores.get("expert_hard", scores["expert"]) > scores.get("head_hard", scores["head"])
-    return measured + ("" if better else ": it does not beat the head, so its answers are not worth buying")
+    return told + ("" if better else ": it does not beat the head, so its answers are not worth buying")

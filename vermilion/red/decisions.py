@@ -78,7 +78,15 @@ def count_sources(decisions: list[Decision]) -> dict[str, int]:
 
 
 def gold_scores(problem: Problem, outcome: Outcome) -> dict[str, float] | None:
-    """Return how the decisions agree with gold: on all rows that were not given, and on the model's own."""
+    """Return how the decisions agree with gold, by pool rows; None without gold.
+
+    Returns
+    -------
+    dict
+        `agreement` on all rows that were not given, `auto_agreement` on those that the model decided (texts
+        left to people included), `expert_agreement` on those that the expert did; each only where there are
+        such rows.
+    """
     if problem.gold is None:
         return None
     answered = outcome.state.answers >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from vermilion.config import Caps, RunSettings
@@ -46,7 +47,9 @@ class Plan:
             ("expert", f"{self.expert}, at most {self.budget:,} questions" if self.budget else self.expert),
         ]
         if self.most_cost > 0:
-            lines.append(("cost", f"at most ${self.most_cost:,.2f}, if every question took the most it can"))
+            # To whole cents upwards, or "at most" would not hold; rounded first, for 0.1 + 0.2 is 0.3.
+            cents = math.ceil(round(100 * self.most_cost, 6))
+            lines.append(("cost", f"at most ${cents / 100:,.2f}, if every question took the most it can"))
         return lines
 
     @property

@@ -12,7 +12,7 @@ from vermilion.red.asking import confirmed, nearest_examples
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Proposals
 from vermilion.red.state import Asked, State, Step
-from vermilion.types import BoolArray, IntArray
+from vermilion.types import BoolArray
 
 RANDOM_SHARE = 0.08
 AUDIT_SHARE = 0.06
@@ -51,35 +51,37 @@ class Planner:
     def round(self, number: int, size: int) -> Step:
         """Choose `size` texts: a random share, which tells how good the head is, and the most uncertain."""
         eligible = self.state.eligible(len(self.problem.labels))
-        drawn = self._draw(number, max(round(RANDOM_SHARE * size), min(5, size)), eligible)
-        distinct = list(dict.fromkeys(drawn.tolist()))
-        eligible[drawn] = False
+        distinct, draws = self._draw(number, max(round(RANDOM_SHARE * size), min(5, size)), eligible)
+        eligible[distinct] = False
         chosen = select(self.proposals.score, eligible, self.problem.X_open, size - len(distinct))
         rows = [*distinct, *chosen.tolist()]
-        asked = self._write_out(rows, single=self.settings.ask == "validate")
-        return Step("round", asked, tuple(distinct.index(row) for row in drawn.tolist()))
+        return Step("round", self._write_out(rows, single=self.settings.ask == "validate"), draws)
 
     def audit(self, number: int, size: int, delta: float) -> Step:
         """Draw `size` pool rows at random among those that the head decides."""
-        drawn = self._draw(number, size, self.state.answers < 0)
-        distinct = list(dict.fromkeys(drawn.tolist()))
-        draws = tuple(distinct.index(row) for row in drawn.tolist())
+        distinct, draws = self._draw(number, size, self.state.answers < 0)
         return Step("audit", self._write_out(distinct, single=False), draws, delta)
 
-    def _draw(self, number: int, size: int, eligible: BoolArray) -> IntArray:
-        """Draw pool rows, not texts, so that a text counts as often as it stands in the pool."""
+    def _draw(self, number: int, size: int, eligible: BoolArray) -> tuple[list[int], tuple[int, ...]]:
+        """Draw pool rows, not texts, so that a text counts as often as it stands in the pool.
+
+        Returns the distinct open texts drawn, and for each draw its place among those.
+        """
         owners = self.problem.owner[self.problem.owner >= 0]
         owners = owners[eligible[owners]]
         rng = np.random.default_rng([self.settings.seed, 2, number])
-        return rng.choice(owners, size=min(size, len(owners)), replace=False)
+        drawn = rng.choice(owners, size=min(size, len(owners)), replace=False).tolist()
+        place = {row: place for place, row in enumerate(dict.fromkeys(drawn))}
+        return list(place), tuple(place[row] for row in drawn)
 
     def _write_out(self, rows: list[int], *, single: bool) -> tuple[Asked, ...]:
         known = confirmed(self.problem, self.state.answers)
         asked = []
         for row, count in zip(rows, self._counts(rows, single=single), strict=True):
             out = self.state.ruled_out.get(row, ())
-            likeliest = [int(label) for label in self.proposals.labels[row] if label not in out]
-            options = tuple(likeliest[:count])
+            ranked = self.proposals.labels[row].tolist()
+            # An audit may draw a text for which the expert ruled every label out: it is asked all of them again.
+            options = tuple([label for label in ranked if label not in out] or ranked)[:count]
             asked.append(Asked(row, options, nearest_examples(known, self.problem.X_open[row], options)))
         return tuple(asked)
 
@@ -89,4 +91,5 @@ class Planner:
         if self.settings.candidates != "auto":
             return [self.settings.candidates] * len(rows)
         proba = self.proposals.proba[np.asarray(rows, dtype=np.intp)]
-        return candidate_counts(proba, most=self.proposals.labels.shape[1]).tolist()
+        counts = candidate_counts(proba, most=self.proposals.labels.shape[1])
+        return [int(count) for count in counts]

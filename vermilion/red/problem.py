@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vermilion.learn.subsets import label_vectors
 from vermilion.types import FloatArray, IntArray, Label, Texts
 
 
@@ -49,12 +50,8 @@ class Problem:
 
     @property
     def centroids(self) -> FloatArray:
-        """Mean unit vector of each label's given texts, shape (n_labels, d)."""
-        sums = np.zeros((len(self.labels), self.X_given.shape[1]), dtype=np.float32)
-        np.add.at(sums, self.y_given, self.X_given)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        centroids: FloatArray = sums / np.where(norms > 0, norms, 1)
-        return centroids
+        """Unit vector of the mean of each label's given texts, shape (n_labels, d)."""
+        return label_vectors(self.X_given, self.y_given, len(self.labels))
 
     def rivals(self) -> dict[str, tuple[str, ...]]:
         """Return for each label all others, the most similar first: whom a person would mix it up with."""
@@ -79,6 +76,8 @@ class Layout:
 
 def lay_out(labelled: Texts, pool: Texts) -> Layout:
     """Find the distinct texts, so that duplicates are encoded, asked and paid for once.
+
+    Of each labelled text the first label counts; of a labelled text that comes several times, the last.
 
     Examples
     --------

@@ -71,16 +71,15 @@ def propose(model: Model, X: FloatArray, ruled_out: Mapping[int, Sequence[int]],
 def _propose_chunk(
     model: Model, X: FloatArray, start: int, ruled_out: Mapping[int, Sequence[int]], width: int
 ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
-    proba = model.predict_proba(X)
-    for row in range(start, start + len(X)):
-        if row in ruled_out:
-            _rule_out(proba[row - start], ruled_out[row])
+    out = {row - start: ruled_out[row] for row in range(start, start + len(X)) if row in ruled_out}
+    proba = _without(model.predict_proba(X), out)
     likeliest = np.argpartition(-proba, width - 1, axis=1)[:, :width]
     values = np.take_along_axis(proba, likeliest, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     gap = 1.0 - margin(proba)
     if model.measure == "committee":
-        score = disagreement(np.stack([proba, *(head.predict_proba(X) for head in model.members)]))
+        votes = [_without(head.predict_proba(X), out) for head in model.members]
+        score = disagreement(np.stack([proba, *votes]))
     else:
         score = SCORES[model.measure](proba)
     return (
@@ -89,6 +88,13 @@ def _propose_chunk(
         score,
         gap,
     )
+
+
+def _without(proba: FloatArray, ruled_out: Mapping[int, Sequence[int]]) -> FloatArray:
+    """Return `proba`, changed in place: what the expert ruled out for a row has no probability there."""
+    for row, labels in ruled_out.items():
+        _rule_out(proba[row], labels)
+    return proba
 
 
 def _rule_out(row: FloatArray, labels: Sequence[int]) -> None:
