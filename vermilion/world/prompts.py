@@ -228,6 +228,10 @@ class _Meaning(BaseModel):
 
 
 def _read(content: str, kind: type[Model]) -> Model:
+    if not content.strip():
+        raise UnusableAnswerError(
+            "expected the JSON object asked for, found nothing; was it cut while thinking?"
+        )
     # Without a schema many models wrap their JSON in a code fence. Taking it off guesses nothing.
     fenced = re.fullmatch(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", content, re.DOTALL)
     try:
