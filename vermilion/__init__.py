@@ -1,3 +1,20 @@
 """Vermilion: text into 2 to 1,000+ labels from a handful of examples each."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vermilion.red.estimator import RedClassifier as RedClassifier
+
 __version__ = "0.1.0"
+__all__ = ["RedClassifier"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimator when it is first asked for: the command's start-up need not wait for it."""
+    if name == "RedClassifier":
+        from vermilion.red.estimator import RedClassifier
+
+        return RedClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,11 +11,10 @@ from vermilion.red.state import Asked
 from vermilion.red.training import Choice
 from vermilion.types import IntArray
 
-CHECKED_TEXTS = 60
 STEP = -1
 
 
-def check_rows(choice: Choice, seed: int, most: int = CHECKED_TEXTS) -> IntArray:
+def check_rows(choice: Choice, seed: int, most: int) -> IntArray:
     """Choose labelled texts to ask about: half where the head is least sure, half at random."""
     rows = choice.held_out
     score = margin(choice.proba)
@@ -27,12 +26,17 @@ def check_rows(choice: Choice, seed: int, most: int = CHECKED_TEXTS) -> IntArray
 
 
 def check_expert(
-    problem: Problem, choice: Choice, desk: Desk, seed: int, candidates: int
+    problem: Problem, choice: Choice, desk: Desk, size: tuple[int, int, int]
 ) -> dict[str, float]:
     """Ask about labelled texts whose answer is known; compare expert and head on the same texts.
 
     The head's answers are out of fold, the expert sees no example that is the text itself. An option list that
     misses the truth counts as right where the expert says "none of these".
+
+    Parameters
+    ----------
+    size : tuple of (seed, texts, options)
+        Seed of the choice of texts; most texts to ask about; most options of a question.
 
     Returns
     -------
@@ -40,7 +44,8 @@ def check_expert(
         `n`, and the accuracy of `expert` and `head`; the same on the half where the head is least sure, as
         `expert_hard` and `head_hard`.
     """
-    places = check_rows(choice, seed)
+    seed, most, candidates = size
+    places = check_rows(choice, seed, most)
     proba = choice.proba[places]
     rows, truth = choice.held_out[places], problem.y_given[choice.held_out[places]]
     order = np.argsort(-proba, axis=1, kind="stable")
@@ -58,7 +63,7 @@ def check_expert(
     names = [label.name for label in problem.labels]
     right = np.array([verdicts[i].label == _expected(names, asked[i], int(truth[i])) for i in answered])
     head_right = (order[:, 0] == truth)[answered]
-    hard = np.array(answered) < CHECKED_TEXTS // 2
+    hard = np.array(answered) < most // 2
     scores = {"n": float(len(answered)), "expert": right.mean(), "head": head_right.mean()}
     if hard.any():
         scores |= {"expert_hard": right[hard].mean(), "head_hard": head_right[hard].mean()}

@@ -6,17 +6,20 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from vermilion.config import RunSettings
 from vermilion.errors import InputError, StoreError
 from vermilion.red.outputs import write_outputs
 from vermilion.red.plan import Plan
+from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
 from vermilion.red.run import Job, Result, Tools, claim, run
-from vermilion.types import Texts
+from vermilion.types import Expert, Texts
 from vermilion.world.data import read_texts
 from vermilion.world.encoders import load_encoder
+from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold
 from vermilion.world.labels import merge_labels, read_labels
 from vermilion.world.source import BadRows, Columns
 from vermilion.world.store import Store
@@ -67,6 +70,8 @@ def run_files(
     pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
     known = read_labels(request.labels) if request.labels else None
     labels = merge_labels(known, labelled)
+    kind, path = parse_spec(settings.expert)
+    gold = read_gold(path, pool, request.columns) if kind == "oracle" else None
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
     with _folder(request.out), Store.open(request.store or request.out / STORE) as store:
         if request.fresh:
@@ -74,12 +79,29 @@ def run_files(
         if skipped is not None and skipped.count:
             skipped.write(request.out / LEFT_OUT)
             progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
-        job = Job(labelled, pool, labels)
+        job = Job(labelled, pool, labels, gold)
         claim(store, job, settings, str(request.out))
-        result = run(job, settings, Tools(encoder, make, store, request.out / VECTORS, progress, approve))
+        hire = partial(_hire, request, settings, gold or {})
+        result = run(job, settings, Tools(encoder, hire, store, request.out / VECTORS, progress, approve))
         if result is not None:
             write_outputs(result, encoder, request.out, request.decisions, request.title)
         return result
+
+
+def _hire(request: Request, settings: RunSettings, gold: dict[str, str], problem: Problem) -> Expert:
+    """Make the expert that the settings name, now that it is known which labels are alike."""
+    setup = Setup(
+        labels=problem.labels,
+        gold=gold,
+        error=settings.expert_error,
+        seed=settings.seed,
+        rivals=problem.rivals() if gold else {},
+        folder=request.out,
+        base_url=settings.base_url,
+        prices=request.prices,
+        caps=settings.caps,
+    )
+    return load_expert(settings.expert, setup)
 
 
 def _check_decisions(name: str) -> None:

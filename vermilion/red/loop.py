@@ -286,7 +286,7 @@ class Loop:
             confirmed=tally.confirmed,
             agreement=agreement,
             calls=self.asked,
-            cost_usd=self.store.spent().cost_usd,
+            cost_usd=sum(one.cost_usd for one in self.tallies),
             kappa=fitted.kappa,
             gold_agreement=fitted.gold_agreement,
             seconds_fit=fitted.seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from vermilion.red.card import render_model_card
 from vermilion.red.decisions import as_rows
@@ -48,7 +49,7 @@ def saved_model(result: Result, encoder: Encoder) -> SavedModel:
     """Return the model that the run has learned, with where it came from."""
     ran, summary = result.ran, result.summary
     told = summary.as_dict()
-    origin = {
+    origin: dict[str, Any] = {
         name: told[name]
         for name in ("data", "versions", "settings", "certificate", "gold", "expert", "simulated", "calls")
         if name in told

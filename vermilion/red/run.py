@@ -12,10 +12,10 @@ from vermilion.config import Caps, RunSettings
 from vermilion.errors import InputError
 from vermilion.red import decisions as made
 from vermilion.red.asking import MOST_EXAMPLES, Desk
-from vermilion.red.check import advice, check_expert
 from vermilion.red.loop import Loop
 from vermilion.red.plan import Plan, question_budget
 from vermilion.red.planning import AUDIT_SHARE, most_options
+from vermilion.red.preparing import Prepared, prepare
 from vermilion.red.problem import Problem, build, lay_out
 from vermilion.red.progress import Progress, Silent
 from vermilion.red.record import Summary
@@ -67,15 +67,6 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """The expert measured on labelled texts: scores, and what the questions took."""
-
-    scores: dict[str, float]
-    tokens: int
-    cost_usd: float
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """All that a run has found out, and its summary."""
 
@@ -95,7 +86,7 @@ def data_hashes(job: Job) -> dict[str, str]:
         "labelled": data_hash(job.labelled),
         "pool": data_hash(job.pool),
         "labels": data_hash(names),
-    }
+    } | ({"gold": data_hash(Texts(tuple(job.gold), tuple(job.gold.values())))} if job.gold else {})
 
 
 def claim(store: Store, job: Job, settings: RunSettings, where: str) -> None:
@@ -138,11 +129,11 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     if not tools.approve(plan):
         return None
     desk = Desk(expert, tools.store, tools.store.meter(settings.caps), tools.progress)
-    check = _check(problem, settings, choice, desk)
+    prepared = prepare(problem, settings, choice, desk)
+    problem, desk = prepared.problem, replace(desk, expert=prepared.expert)
     training = replace(desk, meter=tools.store.meter(_held_back(settings.caps)))
-    loop = Loop(
-        problem, settings, choice.model(settings), training, desk.meter, _budget(plan, settings, check)
-    )
+    budget = _budget(plan, settings, prepared)
+    loop = Loop(problem, settings, choice.model(settings), training, desk.meter, budget)
     outcome = loop.run()
     seconds = {
         "encode": encoded - clock,
@@ -150,10 +141,9 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
         "expert": outcome.seconds["expert"],
         "total": time.perf_counter() - clock,
     }
-    checked = int(check.scores["n"]) if check else 0
     ran = Ran(problem, choice, outcome, made.decide(problem, outcome, job.pool))
-    account = Account(loop.asked + checked, tools.store.spent(), seconds)
-    judged = (expert.name, expert.simulated, check.scores if check else None)
+    account = Account(loop.asked + prepared.spent.calls, tools.store.spent(), seconds)
+    judged = (expert.name, expert.simulated, prepared.scores)
     return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))
 
 
@@ -183,8 +173,9 @@ def _steps(progress: Progress) -> Callable[[int], None]:
 def _plan(
     job: Job, problem: Problem, settings: RunSettings, expert: Expert, choice: Choice, seconds: float
 ) -> Plan:
-    worst = expert.worst_case(_longest_question(problem, settings))
-    typical = Spend(1, worst.prompt_tokens // 4, worst.completion_tokens // 4, worst.cost_usd / 4)
+    worst = expert.worst_case(_question(problem, settings, 0))
+    usual = expert.worst_case(_question(problem, settings, (len(problem.open_texts) - 1) // 2))
+    typical = Spend(1, usual.prompt_tokens // 4, usual.completion_tokens // 4, usual.cost_usd / 4)
     return Plan(
         texts=len(job.pool),
         distinct=len(problem.open_texts),
@@ -200,51 +191,27 @@ def _plan(
     )
 
 
-def _longest_question(problem: Problem, settings: RunSettings) -> Question:
-    """Return a question that no question of this run is longer than, for the worst case."""
-    by_length = sorted(range(len(problem.labels)), key=lambda i: -len(problem.labels[i].name))
-    options = tuple(problem.labels[i].name for i in by_length[: most_options(settings, len(problem.labels))])
-    texts = sorted([*problem.given_texts, *problem.open_texts], key=len, reverse=True)[: MOST_EXAMPLES + 1]
-    examples = tuple((text, options[0]) for text in texts[1:])
-    return Question(texts[0], options, "choose", examples)
+def _question(problem: Problem, settings: RunSettings, place: int) -> Question:
+    """Return a question about the text of this place, the longest first, with the longest options there are."""
+    names = sorted((label.name for label in problem.labels), key=len, reverse=True)
+    options = tuple(names[: most_options(settings, len(names))])
+    texts = sorted(problem.open_texts or problem.given_texts, key=len, reverse=True)
+    examples = tuple((text, options[0]) for text in texts[place : place + MOST_EXAMPLES])
+    return Question(texts[max(place, 0)], options, "choose", examples)
 
 
-def _check(problem: Problem, settings: RunSettings, choice: Choice, desk: Desk) -> Check | None:
-    """Compare a model that costs something with the head, once; from the record where it was done."""
-    probe = Question(problem.given_texts[0], (problem.labels[0].name,), "choose")
-    if not desk.expert.worst_case(probe).prompt_tokens or not len(choice.held_out):
-        return None
-    recorded = desk.store.get("check")
-    if recorded is None:
-        before = desk.store.spent()
-        most = most_options(settings, len(problem.labels))
-        scores = check_expert(problem, choice, desk, settings.seed, most)
-        after = desk.store.spent()
-        recorded = {
-            "scores": scores,
-            "tokens": after.prompt_tokens
-            - before.prompt_tokens
-            + after.completion_tokens
-            - before.completion_tokens,
-            "cost": after.cost_usd - before.cost_usd,
-        }
-        desk.store.put("check", recorded)
-    desk.progress.note(advice(recorded["scores"]))
-    return Check(recorded["scores"], recorded["tokens"], recorded["cost"])
-
-
-def _budget(plan: Plan, settings: RunSettings, check: Check | None) -> int:
+def _budget(plan: Plan, settings: RunSettings, prepared: Prepared) -> int:
     """Return how many questions are left for the loop, now that the check has shown what one takes."""
-    if check is None:
+    spent, caps = prepared.spent, settings.caps
+    if not spent.calls:
         return plan.budget
-    n = int(check.scores["n"])
-    caps = settings.caps
+    tokens = spent.prompt_tokens + spent.completion_tokens
     left = Caps(
-        None if caps.max_calls is None else max(caps.max_calls - n, 0),
-        None if caps.max_tokens is None else max(caps.max_tokens - check.tokens, 0),
-        None if caps.max_cost is None else max(caps.max_cost - check.cost_usd, 0.0),
+        None if caps.max_calls is None else max(caps.max_calls - spent.calls, 0),
+        None if caps.max_tokens is None else max(caps.max_tokens - tokens, 0),
+        None if caps.max_cost is None else max(caps.max_cost - spent.cost_usd, 0.0),
     )
-    typical = Spend(1, check.tokens // n, 0, check.cost_usd / n)
+    typical = Spend(1, tokens // spent.calls, 0, spent.cost_usd / spent.calls)
     return question_budget(replace(settings, caps=left), plan.distinct, typical)
 
 

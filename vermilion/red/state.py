@@ -96,6 +96,8 @@ class Tally:
         Answered; answered with a label; answered otherwise than the head proposed.
     drawn, agreed : int
         Of the random draws: answered; answered with the head's label.
+    cost_usd : float
+        Of the answers.
     """
 
     asked: int = 0
@@ -103,6 +105,7 @@ class Tally:
     corrected: int = 0
     drawn: int = 0
     agreed: int = 0
+    cost_usd: float = 0.0
 
 
 @dataclass(slots=True)
@@ -129,8 +132,8 @@ class State:
     @classmethod
     def empty(cls, n: int) -> State:
         """Return the state before any question about `n` texts."""
-        unknown = [np.full(n, -1, dtype=np.int64) for _ in range(3)]
-        return cls(*unknown, np.zeros(n, dtype=np.int64))
+        answers, proposed, answered_in = np.full((3, n), -1, dtype=np.int64)
+        return cls(answers, proposed, answered_in, np.zeros(n, dtype=np.int64))
 
     def eligible(self, n_labels: int) -> BoolArray:
         """Tell which texts may still be asked about."""
@@ -161,4 +164,5 @@ class State:
             corrected=sum(not right for right in agreed.values()),
             drawn=sum(place in said for place in step.draws),
             agreed=sum(agreed.get(place, False) for place in step.draws),
+            cost_usd=sum(verdict.spend.cost_usd for verdict in verdicts.values()),
         )

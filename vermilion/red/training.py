@@ -59,7 +59,7 @@ def candidates(settings: RunSettings, kinds: list[str]) -> dict[str, Head]:
 
 def choose(problem: Problem, settings: RunSettings) -> Choice:
     """Choose among the wanted heads by cross-validation on the labelled texts."""
-    kinds = ["flat", "subset", "centroid"] if settings.head == "auto" else [settings.head]
+    kinds: list[str] = ["flat", "subset", "centroid"] if settings.head == "auto" else [settings.head]
     head, trials, held_out = choose_head(
         problem.X_given,
         problem.y_given,

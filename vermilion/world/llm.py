@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from vermilion.types import Label, Meter, Question, Reply, Spend, Verdict
 from vermilion.world.llm_calls import Calls, Job, Outcome, Pace, job_worst
@@ -75,6 +76,12 @@ class OpenAIExpert:
         self.endpoint = Endpoint.named(model, base_url, prices, pace.timeout, thinking)
         self.pace = pace
 
+    def knowing(self, labels: Sequence[Label]) -> Self:
+        """Return the same expert with other labels: those whose meanings are now known."""
+        expert = copy(self)
+        expert.labels = {label.name: label for label in labels}
+        return expert
+
     def __repr__(self) -> str:
         return f"OpenAIExpert({self.endpoint.where})"
 
@@ -125,8 +132,8 @@ class Documents(Protocol):
         """Return the value of this name, or None."""
         ...
 
-    def put(self, name: str, value: Any) -> None:
-        """Keep a JSON value under a name."""
+    def put(self, name: str, value: Any, *, keep: bool = False) -> None:
+        """Store a JSON value by name; with `keep`, also when the run starts over."""
         ...
 
 
@@ -169,7 +176,7 @@ def write_meanings(
     missing = [job for job in jobs.values() if written[job.key] is None]
     for outcome in Calls(expert.endpoint, expert.pace, missing, meter).outcomes():
         if not outcome.error:
-            store.put(_place(outcome.job.key), outcome.value)
+            store.put(_place(outcome.job.key), outcome.value, keep=True)
             written[outcome.job.key] = outcome.value
         progress(1, outcome.spend)
     return tuple(

@@ -1,0 +1,263 @@
+"""The commands: parse, call one use case, print. Errors become one line and an exit code here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from vermilion import __version__
+from vermilion.config import Caps, RunSettings
+from vermilion.demo import prepare
+from vermilion.errors import InputError, VermilionError
+from vermilion.red.files import Request, run_files
+from vermilion.red.outputs import summary_json
+from vermilion.red.plan import Plan
+from vermilion.red.predict import Predictor, predict_file
+from vermilion.red.run import Result
+from vermilion.screen import Screen, show_plan, show_summary
+from vermilion.world.source import BadRows, Columns
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Classify text into 2 to 1,000+ labels from a handful of examples each.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+NEXT = """
+Next, with your own files and an LLM:
+  export OPENAI_API_KEY=...
+  vermilion run labelled.csv pool.csv --out my-run --expert openai:gpt-5-mini --price 0.25,2.00 --max-cost 5
+  vermilion predict {out}/model more.csv --out more.labels.csv"""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Read the options that stand before a command."""
+
+
+@app.command()
+def run(
+    labelled: Annotated[
+        str, typer.Argument(help="Labelled texts: .csv .tsv .jsonl .parquet, or - for stdin.")
+    ],
+    pool: Annotated[str, typer.Argument(help="Texts to be labelled; the same formats.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for all results; a run is continued there.")],
+    labels: Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    id_column: Annotated[str, typer.Option(help="Column of the ids; without it ids are row numbers.")] = "id",
+    encoder: Annotated[str, typer.Option(help="minilm, static, st:NAME or openai:NAME.")] = "minilm",
+    head: Annotated[
+        Literal["auto", "flat", "subset", "centroid"], typer.Option(help="auto, flat, subset or centroid.")
+    ] = "auto",
+    subset_size: Annotated[int, typer.Option(help="Labels in a subset.")] = 10,
+    umap: Annotated[bool, typer.Option("--umap", help="Find subsets on UMAP-reduced labels.")] = False,
+    expert: Annotated[
+        str, typer.Option(help="openai:MODEL, oracle:GOLD (a simulation), human or none.")
+    ] = "none",
+    expert_error: Annotated[float, typer.Option(help="Share of wrong answers of an oracle.")] = 0.0,
+    base_url: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible endpoint; else OPENAI_BASE_URL.")
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option(help="USD per million prompt and completion tokens, as 0.25,2.00.")
+    ] = None,
+    ask: Annotated[
+        Literal["choose", "validate"],
+        typer.Option(help="choose (which of these?) or validate (is this right?)."),
+    ] = "choose",
+    candidates: Annotated[str, typer.Option(help="Options of a question: auto or a number.")] = "auto",
+    uncertainty: Annotated[
+        Literal["margin", "entropy", "least-confidence", "committee"],
+        typer.Option(help="margin, entropy, least-confidence or committee."),
+    ] = "margin",
+    target: Annotated[float, typer.Option(help="Agreement with the expert to certify; ends the run.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence of the certificate.")] = 0.95,
+    max_calls: Annotated[int | None, typer.Option(help="Most questions to the expert.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Most tokens, prompt and completion.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Most US dollars; needs --price.")] = None,
+    rounds: Annotated[int, typer.Option(help="Most rounds.")] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over; paid answers are kept.")] = False,
+    store: Annotated[
+        str | None, typer.Option(help="Database URL (postgresql://...); else run.sqlite in --out.")
+    ] = None,
+    decisions: Annotated[str, typer.Option(help="Name of the decisions' file: .jsonl .csv .parquet.")] = (
+        "decisions.jsonl"
+    ),
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed in --out.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the plan and its cost at most, then stop.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json to stdout.")] = False,
+) -> None:
+    """Label POOL from the examples in LABELLED, asking an expert where it pays."""
+    settings = RunSettings(
+        encoder=encoder,
+        head=head,
+        subset_size=subset_size,
+        umap=umap,
+        expert=expert,
+        expert_error=expert_error,
+        base_url=base_url or os.environ.get("OPENAI_BASE_URL") or None,
+        ask=ask,
+        candidates=_candidates(candidates),
+        uncertainty=uncertainty,
+        target=target,
+        confidence=confidence,
+        rounds=rounds,
+        seed=seed,
+        caps=Caps(max_calls, max_tokens, max_cost),
+    ).checked()
+    request = Request(
+        labelled=labelled,
+        pool=pool,
+        out=out_dir,
+        labels=labels,
+        columns=Columns(text_column, label_column, id_column),
+        decisions=decisions,
+        store=store,
+        fresh=fresh,
+        skip_bad_rows=skip_bad_rows,
+        prices=_prices(price),
+        title=Path(pool).stem,
+    )
+    result = run_files(request, settings, Screen(err), _approver(stop=plan, yes=yes))
+    if result is None:
+        return
+    _show(result, request, as_json=as_json)
+    if result.ran.outcome.capped:
+        raise typer.Exit(3)
+
+
+def _candidates(given: str) -> Any:
+    if given == "auto":
+        return given
+    if not given.isdecimal():
+        raise InputError("auto or a whole number from 1", repr(given), "--candidates", "give one of them")
+    return int(given)
+
+
+def _prices(given: str | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    try:
+        prompt, completion = (float(part) for part in given.split(","))
+    except ValueError:
+        prompt = completion = -1.0
+    if prompt < 0 or completion < 0:
+        raise InputError(
+            "two numbers as in 0.25,2.00", repr(given), "--price", "give US dollars per million tokens"
+        )
+    return prompt, completion
+
+
+def _approver(*, stop: bool, yes: bool) -> Callable[[Plan], bool]:
+    """Show the plan; ask a person only where money is at stake and there is one to ask."""
+
+    def approve(plan: Plan) -> bool:
+        if stop or err.is_terminal:
+            show_plan(err, plan)
+        if stop:
+            return False
+        if yes or plan.most_cost == 0 or not (sys.stdin.isatty() and err.is_terminal):
+            return True
+        return typer.confirm("Go ahead?", default=True, err=True)
+
+    return approve
+
+
+def _show(result: Result, request: Request, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(summary_json(result.summary))
+        return
+    folder = request.out
+    paths = [
+        ("report", folder / "report.html"),
+        ("decisions", folder / request.decisions),
+        ("model", folder / "model"),
+    ]
+    show_summary(out, result.summary, [(name, str(path)) for name, path in paths])
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder of a run: OUT/model.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Texts of any number, or - for stdin.")],
+    out_file: Annotated[
+        str | None,
+        typer.Option("--out", help="File to write: .jsonl .csv .parquet; else INPUT.labels.jsonl."),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
+    base_url: Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed beside.")
+    ] = False,
+) -> None:
+    """Label every text of INPUT with MODEL; memory stays bounded whatever INPUT's size."""
+    target = out_file or ("labels.jsonl" if source == "-" else f"{Path(source).with_suffix('')}.labels.jsonl")
+    screen = Screen(err)
+    skipped = BadRows() if skip_bad_rows else None
+    predictor = Predictor.load(model, base_url)
+    screen.start("labelling", None)
+    try:
+        count = predict_file(predictor, source, target, Columns(text_column, id=id_column), screen, skipped)
+    finally:
+        screen.done()
+    if skipped is not None and skipped.count:
+        skipped.write(f"{target}.left_out.jsonl")
+        screen.note(f"{skipped.count} bad rows left out, listed in {target}.left_out.jsonl")
+    out.print(f"{count:,} texts labelled in {target}")
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for data and results.")] = Path("demo-run"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
+) -> None:
+    """Label 5,000 diagnosis texts in 283 categories, with a simulated expert that errs in 5 of 100 answers."""
+    request, settings = prepare(out_dir)
+    err.print(
+        "Simulation: the expert is an oracle that knows the right labels and errs in 5 % of its answers."
+    )
+    result = run_files(replace(request, fresh=fresh), settings, Screen(err), _approver(stop=False, yes=True))
+    assert result is not None
+    _show(result, request, as_json=False)
+    out.print(NEXT.format(out=out_dir), markup=False)
+
+
+def main() -> None:
+    """Run the command; errors made on purpose become one line and their exit code."""
+    try:
+        app(standalone_mode=True)
+    except VermilionError as error:
+        err.print(f"vermilion: {error}", style="red", markup=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("vermilion: stopped; nothing is lost, the same command goes on", markup=False)
+        sys.exit(130)

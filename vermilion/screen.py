@@ -1,0 +1,155 @@
+"""What the command shows on a terminal; on anything else it keeps quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from vermilion.red.plan import Plan
+from vermilion.red.record import RoundRecord, Summary
+from vermilion.types import Spend
+
+
+class RateColumn(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, or nothing before there is one."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed and speed >= 10 else f"{speed:.1f}/s" if speed else "")
+
+
+class CostColumn(ProgressColumn):
+    """US dollars spent on the current piece of work."""
+
+    def render(self, task: Task) -> Text:
+        """Return the cost, or nothing where it is free."""
+        cost = task.fields.get("cost", 0.0)
+        return Text(f"${cost:,.4f}" if cost else "")
+
+
+class Screen:
+    """Live progress on a terminal: counts, rate, cost, time left; and a line a round."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live = console.is_terminal
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._cost = 0.0
+
+    def start(self, what: str, total: int | None) -> None:
+        """Begin a bar; `total` None: of unknown length."""
+        self.done()
+        if not self.live or total == 0:
+            return
+        self._cost = 0.0
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(complete_style="red", finished_style="red"),
+            MofNCompleteColumn(),
+            RateColumn(),
+            CostColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._progress.start()
+        self._task = self._progress.add_task(what, total=total, cost=0.0)
+
+    def advance(self, steps: int, spend: Spend | None = None) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            self._cost += spend.cost_usd if spend else 0.0
+            self._progress.update(self._task, advance=steps, cost=self._cost)
+
+    def done(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def note(self, line: str) -> None:
+        """Print a line; also where there is no terminal, since it may matter."""
+        self.console.print(line, highlight=False, markup=False)
+
+    def round(self, record: RoundRecord) -> None:
+        """Print a round's line."""
+        if not self.live:
+            return
+        parts = [
+            f"round {record.round:>2}",
+            f"{record.uncertain:>7,} uncertain",
+            f"{record.asked:>6,} asked",
+            f"{record.calls:>7,} in all",
+        ]
+        if record.agreement is not None:
+            parts.append(f"sample agrees {record.agreement:.1%}")
+        if record.gold_agreement is not None:
+            parts.append(f"gold (simulation) {record.gold_agreement:.1%}")
+        if record.cost_usd:
+            parts.append(f"${record.cost_usd:,.2f}")
+        self.console.print("  ".join(parts), highlight=False)
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Print what a run is about to do, before it spends anything."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in plan.lines():
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+
+
+def show_summary(console: Console, summary: Summary, paths: Sequence[tuple[str, str]]) -> None:
+    """Print how a run ended, and where its results lie."""
+    console.print()
+    console.print(
+        Text("Done" if not summary.stopped.startswith("cap") else "Stopped by a cap", style="bold red")
+    )
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in headlines(summary):
+        table.add_row(Text(name, style="bold"), Text(value))
+    for name, path in paths:
+        table.add_row(Text(name, style="bold"), Text(path))
+    console.print(table)
+
+
+def headlines(summary: Summary) -> list[tuple[str, str]]:
+    """Return the figures that matter most, as name and value."""
+    lines = [
+        ("texts", f"{summary.texts:,} in {summary.labels:,} labels ({summary.labelled:,} labelled)"),
+        ("decisions", ", ".join(f"{count:,} {name}" for name, count in summary.decisions.items() if count)),
+        (
+            "expert",
+            f"{summary.calls:,} questions to {summary.expert}" + (" (simulation)" * summary.simulated),
+        ),
+    ]
+    if summary.cost_usd:
+        lines.append(("cost", f"${summary.cost_usd:,.4f}"))
+    certificate = summary.certificate
+    if certificate is not None:
+        lines.append(
+            (
+                "certificate",
+                f"agreement with the expert at least {certificate.lower:.1%}"
+                f" with {certificate.confidence:.0%} confidence (estimate {certificate.estimate:.1%}, "
+                f"{certificate.n} random blind answers)",
+            )
+        )
+    if summary.gold and "agreement" in summary.gold:
+        lines.append(("gold", f"{summary.gold['agreement']:.2%} agreement (simulation)"))
+    lines.append(("stopped", summary.stopped))
+    return lines
