@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from faulty_server import FAULTS, RETRY_AFTER, FaultyServer, read_data, serving
 
 from vermilion.config import Caps
-from vermilion.errors import CapReachedError, ExpertError, InputError, VermilionError
+from vermilion.errors import CapReachedError, ExpertError, InputError
 from vermilion.types import Expert, Label, Meter, Question, Reply, Spend
 from vermilion.world.llm import OpenAIExpert, Pace, write_meanings
 from vermilion.world.store import Store
@@ -47,7 +49,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def hire(url: str, **pace: object) -> OpenAIExpert:
-    defaults: dict[str, object] = {"timeout": 0.5, "attempts": 8, "sleep": Nap(), "concurrency": 16}
+    defaults: dict[str, object] = {"timeout": 2.0, "attempts": 8, "sleep": Nap(), "concurrency": 16}
     return OpenAIExpert(
         "model-1",
         labels=LABELS,
@@ -230,6 +232,27 @@ def test_closing_early_ends_the_thread_and_books_what_was_sent(store: Store) -> 
     assert store.spent().calls <= sent
 
 
+def test_ctrl_c_hands_on_what_has_come_back(store: Store) -> None:
+    server = FaultyServer(GOLD, delay=0.1)
+    replies: list[Reply] = []
+    with serving(server) as url:
+        expert, meter = hire(url, timeout=30), store.meter(Caps())
+        interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            replies.extend(reply for _ in range(100) for reply in expert.ask(QUESTIONS, meter))
+        interrupt.join()
+    assert "vermilion-expert" not in [thread.name for thread in threading.enumerate()]
+    assert store.spent().prompt_tokens >= server.log.prompt_tokens
+
+
+def test_a_server_that_is_gone_is_given_up_soon(store: Store) -> None:
+    expert, meter = hire("http://127.0.0.1:9/v1", attempts=3), store.meter(Caps())
+    with pytest.raises(ExpertError, match="8 questions in a row had no answer, the last because"):
+        list(expert.ask(QUESTIONS, meter))
+    assert store.spent() == Spend()
+
+
 def test_an_unreachable_server_costs_nothing(store: Store) -> None:
     (reply,) = hire("http://127.0.0.1:9/v1", attempts=2).ask(QUESTIONS[:1], store.meter(Caps()))
     assert reply.verdict is None
@@ -275,7 +298,6 @@ def test_openai_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(InputError, match="OPENAI_API_KEY"):
         OpenAIExpert("gpt-5-mini", labels=LABELS)
-    assert isinstance(VermilionError("x"), Exception)
 
 
 def test_models_that_think_get_room_for_it() -> None:

@@ -109,10 +109,11 @@ class OpenAIExpert:
         CapReachedError
             The next question might pass a cap; those under way were finished and yielded.
         ExpertError
-            The endpoint refuses the key or the model.
+            The endpoint refuses the key or the model, or does not answer at all.
         """
         by_key = {self.key(question): question for question in questions}
-        jobs = [self._job(key, question) for key, question in by_key.items()]
+        # One after the other: each holds a prompt of its own, and there may be many thousands.
+        jobs = (self._job(key, question) for key, question in by_key.items())
         for outcome in Calls(self.endpoint, self.pace, jobs, meter).outcomes():
             yield _reply(by_key[outcome.job.key], outcome)
 

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from tenacity import RetryCallState
 
+# So many jobs in a row without an answer, each tried several times, tell that there is none to be had.
+MOST_BARREN = 8
 # What a repair adds to a prompt: the answer's beginning, at most four bytes a character, and the complaint.
 REPAIR_TOKENS = 4 * LONGEST_ECHO + 1_200
 
@@ -125,19 +127,20 @@ class Calls:
     ----------
     endpoint : Endpoint
     pace : Pace
-    jobs : sequence of Job
-        With keys that differ.
+    jobs : iterable of Job
+        With keys that differ; taken one by one, in the thread.
     meter : Meter
         Used from the thread.
     """
 
-    def __init__(self, endpoint: Endpoint, pace: Pace, jobs: Sequence[Job], meter: Meter) -> None:
+    def __init__(self, endpoint: Endpoint, pace: Pace, jobs: Iterable[Job], meter: Meter) -> None:
         self._endpoint, self._pace, self._jobs, self._meter = endpoint, pace, jobs, meter
         self._throttle = Throttle(most=pace.concurrency)
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
         self._stopped = False
+        self._barren = 0
         self._thread = threading.Thread(target=self._run, name="vermilion-expert", daemon=True)
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -189,8 +192,7 @@ class Calls:
             return
         waiting = iter(self._jobs)
         async with self._endpoint.client() as client:
-            count = min(self._pace.concurrency, len(self._jobs))
-            await asyncio.gather(*(self._work(client, waiting) for _ in range(count)))
+            await asyncio.gather(*(self._work(client, waiting) for _ in range(self._pace.concurrency)))
 
     async def _work(self, client: AsyncOpenAI, waiting: Iterator[Job]) -> None:
         for job in waiting:
@@ -207,14 +209,25 @@ class Calls:
         try:
             value = await self._answer(client, job, account)
             answered = True
-        except (UnusableAnswerError, UnbilledError, LostError) as failed:
+        except UnusableAnswerError as failed:
             error = str(failed)
+        except (UnbilledError, LostError) as failed:
+            error = str(failed)
+            self._note_barren(error)
         except (CapReachedError, ExpertError) as final:
             self._failure = self._failure or final
             error = str(final)
         finally:
             spent = account.settle(answered)
         return Outcome(job, value, spent, error) if account.begun else None
+
+    def _note_barren(self, error: str) -> None:
+        self._barren += 1
+        if self._barren >= MOST_BARREN and self._failure is None:
+            self._failure = ExpertError(
+                f"{self._endpoint.where}: {self._barren} questions in a row had no answer, the last because:"
+                f" {error}; nothing is lost, the same command goes on"
+            )
 
     async def _answer(self, client: AsyncOpenAI, job: Job, account: Account) -> str | None:
         """Ask, and once more where the answer cannot be used."""
@@ -254,6 +267,7 @@ class Calls:
                     self._throttle.overloaded(epoch)
                 raise
             self._throttle.succeeded()
+            self._barren = 0
             account.charge(self._endpoint.spend(answer.prompt_tokens, answer.completion_tokens))
             return answer
 
