@@ -36,7 +36,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     "tokenizers": ("vermilion.world.encoders*",),
     "sentence_transformers": ("vermilion.world.encoders*",),
     "openai": ("vermilion.world.llm*", "vermilion.world.encoders*"),
-    "httpx": ("vermilion.world.llm*",),
     "tenacity": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "pydantic": ("vermilion.config", "vermilion.world.*"),
     "safetensors": ("vermilion.world.*",),
