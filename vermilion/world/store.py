@@ -249,10 +249,9 @@ def _engine(url: URL) -> sa.Engine:
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        import psycopg  # noqa: F401
-    except ImportError:
+        return sa.create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError:
         raise MissingExtraError("psycopg", "postgres") from None
-    return sa.create_engine(url, pool_pre_ping=True)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
