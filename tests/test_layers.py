@@ -16,19 +16,21 @@ ROOT = Path(__file__).parent.parent
 # Named here: folders and modules directly in vermilion/. A module imports only from rows above its own.
 # Folders that share a row do not know each other; modules of one folder may, but not in a circle.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("__init__", "errors", "types", "config"),
+    ("errors", "types", "config"),
     ("learn",),
     ("world",),
     ("red", "choose"),
     ("serve", "watch", "review", "scale", "screen", "demo"),
     ("cli", "__main__"),
+    ("__init__",),  # the package's face: names from below, imported when they are asked for
 )
 
 # Each library from outside, and the modules that may import it, be it at the top or inside a function.
 DOORS: dict[str, tuple[str, ...]] = {
     "numpy": ("vermilion.*",),
     "scipy": ("vermilion.learn.*", "vermilion.world.encoders*"),
-    "sklearn": ("vermilion.learn.*", "vermilion.choose.*"),
+    "threadpoolctl": ("vermilion.learn.softmax_fit",),
+    "sklearn": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.red.estimator"),
     "umap": ("vermilion.learn.subsets",),
     "polars": ("vermilion.world.data*", "vermilion.world.rows"),
     "sqlalchemy": ("vermilion.world.store*", "vermilion.world.ledger*"),

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_events_are_kept_in_order(place: str) -> None:
         for number in range(3):
             store.log("round", {"number": number})
         store.clear()
-        assert [(kind, body["number"]) for _, kind, body in store.events()] == [
+        assert [(kind, body["number"]) for _, kind, body in store.events()[:3]] == [
             ("round", n) for n in range(3)
         ]
 
@@ -153,7 +154,8 @@ def test_starting_over_loses_nothing_that_was_paid_for(place: str) -> None:
         store.clear()
         assert store.names() == ["meaning/x"]
         assert set(store.verdicts(["a"])) == {"a"}
-        assert store.spent() == WORST
+        assert store.spent() == Spend()
+        assert store.events()[-1][1:] == ("cleared", asdict(WORST))
 
 
 def test_runs_in_one_database_do_not_see_each_other(place: str) -> None:

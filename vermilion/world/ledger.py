@@ -120,6 +120,12 @@ class Ledger:
             self._add(connection, {name: sum(cost[name] for cost in costs[:fitting]) for name in row})
             return fitting
 
+    def clear(self, connection: sa.Connection) -> None:
+        """Count from nothing again, as part of the caller's transaction."""
+        connection.execute(sa.delete(ledger).where(ledger.c.run == self._run))
+        nothing = dict.fromkeys(to_row(Spend()), 0)
+        connection.execute(sa.update(runs).where(runs.c.run == self._run).values(**nothing))
+
     def _totals(self, connection: sa.Connection, *, lock: bool = False) -> sa.RowMapping:
         query = sa.select(runs).where(runs.c.run == self._run)
         return connection.execute(query.with_for_update() if lock else query).mappings().one()

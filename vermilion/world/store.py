@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -180,14 +181,17 @@ class Store:
             return [(row["at"], row["kind"], json.loads(row["body"])) for row in rows]
 
     def clear(self) -> None:
-        """Start over: forget the run's plans. Nothing paid for is ever lost.
+        """Start over: forget the run's plans, and count its spending from nothing. Nothing paid for is lost.
 
-        Verdicts stay, and are found again by whoever asks the same; so do values stored with `keep`, the
-        events, and what was spent: caps go on counting it.
+        Verdicts stay, and are found again by whoever asks the same; so do values stored with `keep`. What was
+        spent so far is written down as an event.
         """
+        spent = self.spent()
+        self.log("cleared", asdict(spent))
         mine = documents.c.run == self._run
         with self._write() as connection:
             connection.execute(sa.delete(documents).where(mine, documents.c.keep.is_(False)))
+            self._ledger.clear(connection)
 
     def _prepare(self) -> None:
         with self._write() as connection:
