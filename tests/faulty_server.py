@@ -225,10 +225,12 @@ def main() -> None:
     parser.add_argument("--gold", type=Path, required=True, help="JSONL rows with text and label")
     parser.add_argument("--fault-rate", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--slow", type=float, default=120.0, help="seconds that a slow answer takes")
     parser.add_argument("--port", type=int, default=0)
     given = parser.parse_args()
     rows = [json.loads(line) for line in given.gold.read_text(encoding="utf-8").splitlines()]
-    server = FaultyServer({row["text"]: row["label"] for row in rows}, given.fault_rate, seed=given.seed)
+    gold = {row["text"]: row["label"] for row in rows}
+    server = FaultyServer(gold, given.fault_rate, seed=given.seed, slow=given.slow)
     with serving(server, given.port) as url, contextlib.suppress(KeyboardInterrupt):
         print(url.split(":")[2].partition("/")[0], flush=True)
         threading.Event().wait()
