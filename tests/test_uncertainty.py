@@ -177,5 +177,6 @@ def test_only_eligible_rows_are_selected(seed: int, mask: list[bool], count: int
 
 
 def test_the_most_uncertain_come_first_and_ties_go_to_the_earlier_row() -> None:
-    scores = np.array([0.5, 0.9, 0.5, 0.9, 0.1])
-    assert select(scores, np.ones(5, dtype=bool), np.eye(5), 4).tolist() == [1, 3, 0, 2]
+    scores = np.random.default_rng(0).choice([0.1, 0.5, 0.9], size=300)
+    expected = sorted(range(300), key=lambda row: (-scores[row], row))
+    assert select(scores, np.ones(300, dtype=bool), np.eye(300), 250).tolist() == expected[:250]
