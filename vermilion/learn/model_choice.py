@@ -15,6 +15,11 @@ from vermilion.learn.folds import fold_numbers, row_keys, splits
 from vermilion.types import FloatArray, Head, IntArray
 
 
+# Rows times labels beyond which one fold is held out rather than all: it holds thousands of rows then, and
+# fitting the others would take minutes to tell no more.
+MANY_CELLS = 5_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One head tried by cross-validation.
@@ -100,7 +105,7 @@ def choose_head(
         From the simplest to the dearest; not empty.
     cv : int
         Folds, at least 2; fewer where no class has as many rows. The only row of a class stays in all
-        training parts.
+        training parts. Where rows times labels pass five million, only the first fold is held out.
     random_state : int
     clock : callable
         Seconds; this layer has no clock of its own.
@@ -133,6 +138,8 @@ def choose_head(
     codes = np.unique(y, return_inverse=True)[1]
     folds = min(cv, max(2, int(np.bincount(codes).max())))
     numbers = fold_numbers(codes, row_keys(np.asarray(X), random_state), folds)
+    if len(codes) * (int(codes.max()) + 1) > MANY_CELLS:
+        numbers[numbers > 0] = -1
     heads: list[Head] = []
     trials: list[Trial] = []
     held_out: list[OutOfFold] = []
@@ -143,19 +150,19 @@ def choose_head(
         trials.append(_trial(name, head, predictions, numbers, clock() - began))
         heads.append(head)
         held_out.append(predictions)
-    best = _simplest_good(trials, folds)
+    best = _simplest_good(trials, len(held_out[0].rows))
     marked = tuple(replace(trial, chosen=place == best) for place, trial in enumerate(trials))
     return heads[best], marked, held_out[best]
 
 
 def _held_out(head: Head, X: FloatArray, y: NDArray[Any], codes: IntArray, numbers: IntArray) -> OutOfFold:
     rows = np.flatnonzero(numbers >= 0)
-    proba = np.zeros((len(y), int(codes.max()) + 1), dtype=np.float32)
+    proba = np.zeros((len(rows), int(codes.max()) + 1), dtype=np.float32)
     for train, held in splits(numbers):
         fitted: Head = clone(head)
         # Every class has a row in every training part, so the columns are those of all labels.
-        proba[held] = fitted.fit(X[train], y[train]).predict_proba(X[held])
-    return OutOfFold(rows, codes[rows], proba[rows])
+        proba[held[rows]] = fitted.fit(X[train], y[train]).predict_proba(X[held])
+    return OutOfFold(rows, codes[rows], proba)
 
 
 def _trial(name: str, head: Head, held: OutOfFold, numbers: IntArray, seconds: float) -> Trial:
@@ -170,10 +177,10 @@ def _trial(name: str, head: Head, held: OutOfFold, numbers: IntArray, seconds: f
     return Trial(name, head.get_params(), float(right.mean()), spread, loss, temperature, seconds)
 
 
-def _simplest_good(trials: list[Trial], folds: int) -> int:
+def _simplest_good(trials: list[Trial], n_held_out: int) -> int:
     accuracies = np.array([trial.accuracy for trial in trials])
     if np.isnan(accuracies).all():
         return 0
-    best = int(np.argmax(accuracies))
-    enough = accuracies[best] - trials[best].accuracy_std / folds**0.5
+    most = float(accuracies.max())
+    enough = most - (most * (1 - most) / n_held_out) ** 0.5
     return int(np.argmax(accuracies >= enough))
