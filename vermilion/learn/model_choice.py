@@ -14,7 +14,6 @@ from vermilion.learn.calibration import fit_temperature, log_loss, log_proba
 from vermilion.learn.folds import fold_numbers, row_keys, splits
 from vermilion.types import FloatArray, Head, IntArray
 
-
 # Rows times labels beyond which one fold is held out rather than all: it holds thousands of rows then, and
 # fitting the others would take minutes to tell no more.
 MANY_CELLS = 5_000_000
