@@ -64,7 +64,7 @@ class RunSettings:
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that make two runs the same run."""
-        free = {"caps", "rounds", "target", "confidence", "base_url"}
+        free = {"caps", "rounds", "target", "base_url"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     def checked(self) -> RunSettings:
