@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +15,14 @@ from vermilion.red.problem import Problem
 from vermilion.red.training import Choice
 from vermilion.types import Expert, Question, Spend
 
+if TYPE_CHECKING:
+    from vermilion.world.llm import OpenAIExpert
+
 SHOWN_EXAMPLES, SHOWN_RIVALS = 5, 3
 CHECKED_TEXTS = 60
 # Meanings, and the check, may each take so much of a cap on questions.
 SHARE = 0.1
+MEANINGS, PREPARED = "meanings", "prepared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,11 @@ def prepare(problem: Problem, settings: RunSettings, choice: Choice, desk: Desk)
         return Prepared(problem, desk.expert, Spend(), None)
     problem, expert = _explain(problem, settings.caps, desk)
     desk = replace(desk, expert=expert)
-    recorded = desk.store.get("prepared")
+    recorded = desk.store.get(PREPARED)
     if recorded is None:
         scores = _scores(problem, settings, choice, desk)
         recorded = {"scores": scores, "spent": asdict(desk.store.spent())}
-        desk.store.put("prepared", recorded)
+        desk.store.put(PREPARED, recorded)
     scores = recorded["scores"]
     if scores:
         desk.progress.note(advice(scores))
@@ -76,27 +81,43 @@ def _scores(problem: Problem, settings: RunSettings, choice: Choice, desk: Desk)
 
 
 def _explain(problem: Problem, caps: Caps, desk: Desk) -> tuple[Problem, Expert]:
-    """Have the missing meanings written, from each label's examples and its nearest rivals."""
-    from vermilion.world.llm import OpenAIExpert, write_meanings  # the SDK takes a second to import
+    """Give labels their meanings, which stay as they are once the run has begun.
+
+    A meaning is part of a question's key: another one would have every question about its label paid for again.
+    """
+    from vermilion.world.llm import OpenAIExpert  # the SDK takes a second to import
 
     expert = desk.expert
-    missing = sum(not label.meaning for label in problem.labels)
-    if not isinstance(expert, OpenAIExpert) or not missing:
+    if not isinstance(expert, OpenAIExpert):
         return problem, expert
+    meanings = desk.store.get(MEANINGS)
+    if meanings is None:
+        meanings = _meanings(problem, caps, desk, expert)
+        desk.store.put(MEANINGS, meanings)
+    labels = tuple(replace(label, meaning=meanings[label.name]) for label in problem.labels)
+    return replace(problem, labels=labels), expert.knowing(labels)
+
+
+def _meanings(problem: Problem, caps: Caps, desk: Desk, expert: OpenAIExpert) -> dict[str, str]:
+    """Return the meaning of each label; what is missing is written, if the cap on questions leaves room."""
+    from vermilion.world.llm import write_meanings
+
+    labels = problem.labels
+    missing = sum(not label.meaning for label in labels)
     if caps.max_calls is not None and missing > SHARE * caps.max_calls:
         desk.progress.note(
             f"{missing:,} labels stay without a meaning: writing them would take too much of the cap"
         )
-        return problem, expert
-    rivals = {name: others[:SHOWN_RIVALS] for name, others in problem.rivals().items()}
-    desk.progress.start("writing meanings", missing)
-    try:
-        labels = write_meanings(
-            expert, _examples(problem), rivals, desk.store, desk.meter, desk.progress.advance
-        )
-    finally:
-        desk.progress.done()
-    return replace(problem, labels=labels), expert.knowing(labels)
+    elif missing:
+        rivals = {name: others[:SHOWN_RIVALS] for name, others in problem.rivals().items()}
+        desk.progress.start("writing meanings", missing)
+        try:
+            labels = write_meanings(
+                expert, _examples(problem), rivals, desk.store, desk.meter, desk.progress.advance
+            )
+        finally:
+            desk.progress.done()
+    return {label.name: label.meaning for label in labels}
 
 
 def _examples(problem: Problem) -> dict[str, tuple[str, ...]]:

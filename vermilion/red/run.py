@@ -23,8 +23,11 @@ from vermilion.red.summary import Account, Ran, summarise
 from vermilion.red.training import Choice, choose
 from vermilion.types import Encoder, Expert, Label, Question, Spend, Texts
 from vermilion.world.data import data_hash
+from vermilion.world.prompts import PROMPT_VERSION
 from vermilion.world.store import Store
 from vermilion.world.vectors import VectorCache
+
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +78,30 @@ class Result:
 
 
 def identity(job: Job, settings: RunSettings) -> dict[str, Any]:
-    """Return what makes a run this run: its settings, and hashes of its data."""
-    return {**settings.identity(), "data": data_hashes(job)}
+    """Return what makes a run this run: its settings, the prompts' version, and hashes of its data."""
+    return {**settings.identity(), "prompts": PROMPT_VERSION, "data": data_hashes(job)}
 
 
 def data_hashes(job: Job) -> dict[str, str]:
-    """Return the sha256 of the labelled texts, of the pool and of the labels' names."""
-    names = Texts(tuple(str(i) for i in range(len(job.labels))), tuple(label.name for label in job.labels))
+    """Return the sha256 of the labelled texts, of the pool and of the labels with their meanings."""
+    labels = Texts(tuple(label.name for label in job.labels), tuple(label.meaning for label in job.labels))
     return {
         "labelled": data_hash(job.labelled),
         "pool": data_hash(job.pool),
-        "labels": data_hash(names),
+        "labels": data_hash(labels),
     } | ({"gold": data_hash(Texts(tuple(job.gold), tuple(job.gold.values())))} if job.gold else {})
 
 
 def claim(store: Store, job: Job, settings: RunSettings, where: str) -> None:
-    """Make sure that the store holds this run or none.
+    """Make sure that the store holds this run or none; `run` writes down which, once it is approved.
 
     Raises
     ------
     InputError
         When it holds another; names what differs.
     """
-    wanted, held = identity(job, settings), store.get("identity")
+    wanted, held = identity(job, settings), store.get(IDENTITY)
     if held is None:
-        store.put("identity", wanted)
         return
     differing = sorted(name for name in {*wanted, *held} if wanted.get(name) != held.get(name))
     if differing:
@@ -128,6 +130,7 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     plan = _plan(job, problem, settings, expert, choice, encoded - clock)
     if not tools.approve(plan):
         return None
+    tools.store.put(IDENTITY, identity(job, settings))
     desk = Desk(expert, tools.store, tools.store.meter(settings.caps), tools.progress)
     prepared = prepare(problem, settings, choice, desk)
     problem, desk = prepared.problem, replace(desk, expert=prepared.expert)
@@ -153,8 +156,10 @@ def _encode(job: Job, tools: Tools) -> Problem:
     vectors = []
     for what, texts in (("encoding labelled", layout.given_texts), ("encoding pool", layout.open_texts)):
         tools.progress.start(what, len(texts))
-        vectors.append(cache.encode(texts, progress=_steps(tools.progress)))
-        tools.progress.done()
+        try:
+            vectors.append(cache.encode(texts, progress=_steps(tools.progress)))
+        finally:
+            tools.progress.done()
     return build(layout, job.labels, (vectors[0], vectors[1]), job.gold)
 
 
