@@ -34,6 +34,7 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+INTERRUPTED = 130
 NEXT = """
 Next, with your own files and an LLM:
   export OPENAI_API_KEY=...
@@ -59,9 +60,10 @@ def root(
 @app.command()
 def run(
     labelled: Annotated[
-        str, typer.Argument(help="Labelled texts: .csv .tsv .jsonl .parquet, or - for stdin.")
+        str,
+        typer.Argument(metavar="LABELLED", help="Labelled texts: .csv .tsv .jsonl .parquet, or - for stdin."),
     ],
-    pool: Annotated[str, typer.Argument(help="Texts to be labelled; the same formats.")],
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="Texts to be labelled; the same formats.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for all results; a run is continued there.")],
     labels: Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
@@ -206,7 +208,7 @@ def _show(result: Result, request: Request, *, as_json: bool) -> None:
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="Model folder of a run: OUT/model.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder of a run: OUT/model.")],
     source: Annotated[str, typer.Argument(metavar="INPUT", help="Texts of any number, or - for stdin.")],
     out_file: Annotated[
         str | None,
@@ -258,6 +260,8 @@ def main() -> None:
     except VermilionError as error:
         err.print(f"vermilion: {error}", style="red", markup=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("vermilion: stopped; nothing is lost, the same command goes on", markup=False)
-        sys.exit(130)
+    except SystemExit as ended:
+        # Typer turns Ctrl-C into this code and says nothing.
+        if ended.code == INTERRUPTED:
+            err.print("vermilion: stopped; nothing is lost, the same command goes on", markup=False)
+        raise

@@ -15,9 +15,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
+from vermilion.red import wording
 from vermilion.red.plan import Plan
 from vermilion.red.record import RoundRecord, Summary
 from vermilion.types import Spend
@@ -87,30 +87,37 @@ class Screen:
         self.console.print(line, highlight=False, markup=False)
 
     def round(self, record: RoundRecord) -> None:
-        """Print a round's line."""
+        """Print a round's line, below a heading; a column is there where the first round has it."""
         if not self.live:
             return
-        parts = [
-            f"round {record.round:>2}",
-            f"{record.uncertain:>7,} uncertain",
-            f"{record.asked:>6,} asked",
-            f"{record.calls:>7,} in all",
+        cells = [
+            ("round", f"{record.round}"),
+            ("uncertain", f"{record.uncertain:,}"),
+            ("asked", f"{record.asked:,}"),
+            ("in all", f"{record.calls:,}"),
+            ("sample agrees", _share(record.agreement)),
         ]
-        if record.agreement is not None:
-            parts.append(f"sample agrees {record.agreement:.1%}")
         if record.gold_agreement is not None:
-            parts.append(f"gold (simulation) {record.gold_agreement:.1%}")
+            cells.append(("gold (simulation)", _share(record.gold_agreement)))
         if record.cost_usd:
-            parts.append(f"${record.cost_usd:,.2f}")
-        self.console.print("  ".join(parts), highlight=False)
+            cells.append(("cost", f"${record.cost_usd:,.2f}"))
+        widths = [max(len(name), 7) for name, _ in cells]
+        if not record.round:
+            self.console.print(_line([name for name, _ in cells], widths), style="bold", highlight=False)
+        self.console.print(_line([value for _, value in cells], widths), highlight=False)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else wording.percent(share)
 
 
 def show_plan(console: Console, plan: Plan) -> None:
     """Print what a run is about to do, before it spends anything."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in plan.lines():
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
+    _print_pairs(console, plan.lines())
 
 
 def show_summary(console: Console, summary: Summary, paths: Sequence[tuple[str, str]]) -> None:
@@ -119,12 +126,14 @@ def show_summary(console: Console, summary: Summary, paths: Sequence[tuple[str, 
     console.print(
         Text("Done" if not summary.stopped.startswith("cap") else "Stopped by a cap", style="bold red")
     )
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in headlines(summary):
-        table.add_row(Text(name, style="bold"), Text(value))
-    for name, path in paths:
-        table.add_row(Text(name, style="bold"), Text(path))
-    console.print(table)
+    _print_pairs(console, [*headlines(summary), *paths])
+
+
+def _print_pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
+    """Print a name and its value a line; no value is ever cut, since a path may be copied from here."""
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        console.print(Text.assemble((name.ljust(width), "bold"), "  ", value), soft_wrap=True)
 
 
 def headlines(summary: Summary) -> list[tuple[str, str]]:
@@ -144,12 +153,12 @@ def headlines(summary: Summary) -> list[tuple[str, str]]:
         lines.append(
             (
                 "certificate",
-                f"agreement with the expert at least {certificate.lower:.1%}"
-                f" with {certificate.confidence:.0%} confidence (estimate {certificate.estimate:.1%}, "
-                f"{certificate.n} random blind answers)",
+                f"agreement with the expert at least {wording.percent_at_least(certificate.lower)}"
+                f" with {wording.level(certificate.confidence)} confidence (estimate "
+                f"{wording.percent(certificate.estimate)}, {certificate.n:,} random blind answers)",
             )
         )
     if summary.gold and "agreement" in summary.gold:
-        lines.append(("gold", f"{summary.gold['agreement']:.2%} agreement (simulation)"))
+        lines.append(("gold", f"{wording.percent(summary.gold['agreement'])} agreement (simulation)"))
     lines.append(("stopped", summary.stopped))
     return lines
