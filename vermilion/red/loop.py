@@ -98,6 +98,7 @@ class Loop:
         self.delta_left = 1 - settings.confidence
         self.certificate: Certificate | None = None
         self.cap_hit = ""
+        self.limits = repr((settings.caps, settings.rounds, settings.target, settings.confidence))
         shuffled = np.random.default_rng([settings.seed, 1]).permutation(len(problem.open_texts))
         self.stop_rows: IntArray = shuffled[:STOP_SET]
         self.stop_labels: IntArray | None = None
@@ -117,11 +118,14 @@ class Loop:
                 self._record(fitted, Tally(), None, 0.0)
                 break
             start = time.perf_counter()
-            tally = self._ask(number, step)
+            step, tally = self._ask(number, step)
             agreement = self._agreement(step, tally)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
             if step.kind == "audit" and self.store.get(_name(number + 1)) is None:
-                reason = "target: certified" if self._certified() else reason
+                if self._certified():
+                    reason = "target: certified"
+                elif step.limits == self.limits:
+                    reason = step.reason
                 if reason:
                     break
         return Outcome(
@@ -157,9 +161,8 @@ class Loop:
             time.perf_counter() - start,
         )
         last = self.tallies[-1] if self.tallies else Tally()
-        self.history.append(
-            stopping.Progress(fitted.uncertain, last.asked, last.confirmed, last.corrected, kappa)
-        )
+        unsure = int((open_ & (proposals.gap < UNCERTAIN_GAP)).sum())
+        self.history.append(stopping.Progress(unsure, last.asked, last.confirmed, last.corrected, kappa))
         return fitted
 
     def _gold_agreement(self, proposals: Proposals) -> float | None:
@@ -199,7 +202,8 @@ class Loop:
         planner = Planner(self.problem, self.settings, self.state, proposals)
         if reason or self._promising():
             size = min(audit_size(self.budget), max(self.budget - self.asked, 0))
-            step = planner.audit(number, size, self.delta_left if reason else self.delta_left / 2)
+            audit = planner.audit(number, size, self.delta_left if reason else self.delta_left / 2)
+            step = replace(audit, reason=reason, limits=self.limits)
         else:
             rounds_left = max(self.settings.rounds - self._rounds_asked(), 1)
             step = planner.round(number, -(-self._room() // rounds_left))
@@ -223,7 +227,7 @@ class Loop:
         audited = int(self.weights[self.state.answers < 0].sum())
         return audited, int(self.weights.sum()) - audited
 
-    def _ask(self, number: int, step: Step) -> Tally:
+    def _ask(self, number: int, step: Step) -> tuple[Step, Tally]:
         """Ask a step and take its answers in; where a cap comes first, cut the record to those."""
         self.population = self._population()
         kind = "choose" if step.kind == "audit" else self.settings.ask
@@ -233,12 +237,14 @@ class Loop:
             verdicts = desk.ask(questions, number)
         except CapReachedError as error:
             self.cap_hit = str(error)
-            verdicts = desk.known(questions)
-            self.store.put(_name(number), step.only(sorted(verdicts)).as_json())
+            found = desk.known(questions)
+            step = step.only(sorted(found))
+            verdicts = {new: found[place] for new, place in enumerate(sorted(found))}
+            self.store.put(_name(number), step.as_json())
         tally = self.state.apply(self.problem, step, verdicts, len(self.rounds))
         self.steps.append(step)
         self.tallies.append(tally)
-        return tally
+        return step, tally
 
     def _agreement(self, step: Step, tally: Tally) -> float | None:
         """Extend the agreement on the random sample to the pool; an audit's makes the certificate too."""
@@ -261,7 +267,7 @@ class Loop:
     def _certificate(self, step: Step, tally: Tally) -> Certificate | None:
         """Make out the certificate of a complete audit; a text without an answer counts against it."""
         n = len(step.draws)
-        if not n or (self.cap_hit and tally.drawn < n):
+        if not n or not step.complete:
             return None
         lower, upper = clopper_pearson(tally.agreed, n, step.delta)
         return Certificate(

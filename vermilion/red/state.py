@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -51,17 +51,27 @@ class Step:
         several times.
     delta : float
         An audit's bound fails with at most this probability.
+    complete : bool
+        Whether all was asked that was chosen; False where a cap came first.
+    reason : str
+        Why this audit is the last; empty where the run goes on.
+    limits : str
+        The caps and targets of that time: under the same ones, a continued run has ended too.
     """
 
     kind: Literal["round", "audit"]
     asked: tuple[Asked, ...]
     draws: tuple[int, ...] = ()
     delta: float = 0.0
+    complete: bool = True
+    reason: str = ""
+    limits: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types for the store."""
         asked = [[a.row, list(a.options), [list(example) for example in a.examples]] for a in self.asked]
-        return {"kind": self.kind, "asked": asked, "draws": list(self.draws), "delta": self.delta}
+        rest = {name: getattr(self, name) for name in ("kind", "delta", "complete", "reason", "limits")}
+        return {**rest, "asked": asked, "draws": list(self.draws)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Step:
@@ -77,13 +87,16 @@ class Step:
             Asked(row, tuple(options), tuple((label, place) for label, place in examples))
             for row, options, examples in value["asked"]
         )
-        return cls(value["kind"], asked, tuple(value["draws"]), value["delta"])
+        rest = {name: value[name] for name in ("kind", "delta", "complete", "reason", "limits")}
+        return cls(asked=asked, draws=tuple(value["draws"]), **rest)
 
     def only(self, places: Sequence[int]) -> Step:
         """Return the step cut to these places of `asked`: what was really asked before a cap."""
         kept = {place: new for new, place in enumerate(places)}
         draws = tuple(kept[place] for place in self.draws if place in kept)
-        return Step(self.kind, tuple(self.asked[place] for place in places), draws, self.delta)
+        asked = tuple(self.asked[place] for place in places)
+        complete = self.complete and len(asked) == len(self.asked)
+        return replace(self, asked=asked, draws=draws, complete=complete)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,8 @@ class Calls:
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
         self._stopped = False
         self._barren = 0
+        self._begun = 0
+        self._settled = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="vermilion-expert", daemon=True)
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -219,6 +221,9 @@ class Calls:
             error = str(final)
         finally:
             spent = account.settle(answered)
+            self._begun -= account.begun
+            self._settled.set()
+            self._settled = asyncio.Event()
         return Outcome(job, value, spent, error) if account.begun else None
 
     def _note_barren(self, error: str) -> None:
@@ -252,24 +257,46 @@ class Calls:
         return await retrying(self._once, client, prompt, account)
 
     async def _once(self, client: AsyncOpenAI, prompt: Prompt, account: Account) -> Answer:
-        async with self._throttle.slot() as epoch:
-            if self._failure is not None and not account.begun:
-                raise self._failure
+        while True:
+            async with self._throttle.slot() as epoch:
+                if self._failure is not None and not account.begun:
+                    raise self._failure
+                if self._covers(account):
+                    return await self._send(client, prompt, account, epoch)
+                settled = self._settled
+            await settled.wait()
+
+    def _covers(self, account: Account) -> bool:
+        """Set a request aside; False where a first one has to wait for what others will give back.
+
+        The worst case is set aside, many times what a call takes: while calls are under way, a cap that looks
+        reached mostly is not. Who has begun never waits here, so there is always one that ends.
+        """
+        begun = account.begun
+        try:
             account.cover()
-            try:
-                answer = await self._endpoint.send(client, prompt)
-            except (UnbilledError, LostError, ExpertError, asyncio.CancelledError) as error:
-                if isinstance(error, (LostError, asyncio.CancelledError)):
-                    account.charge(self._endpoint.worst(prompt))
-                else:
-                    account.uncharged()
-                if getattr(error, "overload", False):
-                    self._throttle.overloaded(epoch)
+        except CapReachedError:
+            if begun or not self._begun:
                 raise
-            self._throttle.succeeded()
-            self._barren = 0
-            account.charge(self._endpoint.spend(answer.prompt_tokens, answer.completion_tokens))
-            return answer
+            return False
+        self._begun += not begun
+        return True
+
+    async def _send(self, client: AsyncOpenAI, prompt: Prompt, account: Account, epoch: int) -> Answer:
+        try:
+            answer = await self._endpoint.send(client, prompt)
+        except (UnbilledError, LostError, ExpertError, asyncio.CancelledError) as error:
+            if isinstance(error, (LostError, asyncio.CancelledError)):
+                account.charge(self._endpoint.worst(prompt))
+            else:
+                account.uncharged()
+            if getattr(error, "overload", False):
+                self._throttle.overloaded(epoch)
+            raise
+        self._throttle.succeeded()
+        self._barren = 0
+        account.charge(self._endpoint.spend(answer.prompt_tokens, answer.completion_tokens))
+        return answer
 
     def _again(self, error: BaseException) -> bool:
         """Return whether to try again: not once the endpoint is known to refuse us."""
