@@ -2,7 +2,8 @@
 
 The loop is a function of its data, its settings and the verdicts in the store. What it chooses to ask is
 recorded, step by step, before it is asked: a run that was stopped at any moment replays its steps and goes on
-as if it had never been stopped, and asks nothing twice.
+as if it had never been stopped, and asks nothing twice. A step that others followed is closed: what had no
+answer then is not asked again, or the steps after it would rest on another state than they were chosen in.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ UNCERTAIN_GAP = 0.5
 EARLY_AUDITS = 2
 SAMPLED_ROUNDS = 3
 STOP_SET = 2000
+# Fewer questions in a round tell too little to decide by whether another is worth it.
+LEAST_ROUND = 20
+STEP = "step/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class Loop:
         shuffled = np.random.default_rng([settings.seed, 1]).permutation(len(problem.open_texts))
         self.stop_rows: IntArray = shuffled[:STOP_SET]
         self.stop_labels: IntArray | None = None
+        self.recorded = len(self.store.names(STEP))
 
     @property
     def asked(self) -> int:
@@ -118,10 +123,11 @@ class Loop:
                 self._record(fitted, Tally(), None, 0.0)
                 break
             start = time.perf_counter()
-            step, tally = self._ask(number, step)
+            closed = number + 1 < self.recorded
+            step, tally = self._ask(number, step, closed=closed)
             agreement = self._agreement(step, tally)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
-            if step.kind == "audit" and self.store.get(_name(number + 1)) is None:
+            if step.kind == "audit" and not closed:
                 if self._certified():
                     reason = "target: certified"
                 elif step.limits == self.limits:
@@ -144,6 +150,7 @@ class Loop:
     def _learn(self) -> Fitted:
         """Fit on all that is confirmed, propose for all that is open, compare with the model before."""
         start = time.perf_counter()
+        self.certificate = None  # it spoke of the model before
         known = confirmed(self.problem, self.state.answers)
         for head in (self.model.head, *self.model.members):
             head.fit(known.X, known.y)
@@ -206,7 +213,8 @@ class Loop:
             step = replace(audit, reason=reason, limits=self.limits)
         else:
             rounds_left = max(self.settings.rounds - self._rounds_asked(), 1)
-            step = planner.round(number, -(-self._room() // rounds_left))
+            share = -(-self._room() // rounds_left)
+            step = planner.round(number, min(max(share, LEAST_ROUND), self._room()))
         if not step.asked:
             return None
         self.store.put(_name(number), step.as_json())
@@ -227,14 +235,14 @@ class Loop:
         audited = int(self.weights[self.state.answers < 0].sum())
         return audited, int(self.weights.sum()) - audited
 
-    def _ask(self, number: int, step: Step) -> tuple[Step, Tally]:
+    def _ask(self, number: int, step: Step, *, closed: bool) -> tuple[Step, Tally]:
         """Ask a step and take its answers in; where a cap comes first, cut the record to those."""
         self.population = self._population()
         kind = "choose" if step.kind == "audit" else self.settings.ask
         questions = [to_question(self.problem, asked, kind) for asked in step.asked]
         desk = self.desks[step.kind]
         try:
-            verdicts = desk.ask(questions, number)
+            verdicts = desk.known(questions) if closed else desk.ask(questions, number)
         except CapReachedError as error:
             self.cap_hit = str(error)
             found = desk.known(questions)
@@ -303,4 +311,4 @@ class Loop:
 
 
 def _name(number: int) -> str:
-    return f"step/{number:04d}"
+    return f"{STEP}{number:04d}"
