@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -171,7 +172,7 @@ def _prices(given: str | None) -> tuple[float, float] | None:
         prompt, completion = (float(part) for part in given.split(","))
     except ValueError:
         prompt = completion = -1.0
-    if prompt < 0 or completion < 0:
+    if not (0 <= prompt < math.inf and 0 <= completion < math.inf):
         raise InputError(
             "two numbers as in 0.25,2.00", repr(given), "--price", "give US dollars per million tokens"
         )

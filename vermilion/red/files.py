@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
 from vermilion.red.run import Job, Result, Tools, claim, run
-from vermilion.types import Expert, Texts
+from vermilion.types import Expert, Label, Texts
 from vermilion.world.data import read_texts
 from vermilion.world.encoders import load_encoder
 from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold
 from vermilion.world.labels import merge_labels, read_labels
-from vermilion.world.source import BadRows, Columns
+from vermilion.world.source import BadRows, Columns, shown
 from vermilion.world.store import Store
 
 STORE, VECTORS, LEFT_OUT, LOCK = "run.sqlite", "vectors", "left_out.jsonl", ".lock"
@@ -65,13 +65,9 @@ def run_files(
     """
     _check_decisions(request.decisions)
     skipped = BadRows() if request.skip_bad_rows else None
-    labelled = read_texts(request.labelled, request.columns, labelled=True, skipped=skipped)
-    _refuse_several(labelled)
-    pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
-    known = read_labels(request.labels) if request.labels else None
-    labels = merge_labels(known, labelled)
-    kind, path = parse_spec(settings.expert)
-    gold = read_gold(path, pool, request.columns) if kind == "oracle" else None
+    job = _read(request, settings, skipped)
+    setup = _setup(request, settings, job)
+    load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
     with _folder(request.out), Store.open(request.store or request.out / STORE) as store:
         if request.fresh:
@@ -79,29 +75,44 @@ def run_files(
         if skipped is not None and skipped.count:
             skipped.write(request.out / LEFT_OUT)
             progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
-        job = Job(labelled, pool, labels, gold)
         claim(store, job, settings, str(request.out))
-        hire = partial(_hire, request, settings, gold or {})
+        hire = partial(_hire, settings.expert, setup)
         result = run(job, settings, Tools(encoder, hire, store, request.out / VECTORS, progress, approve))
         if result is not None:
             write_outputs(result, encoder, request.out, request.decisions, request.title)
         return result
 
 
-def _hire(request: Request, settings: RunSettings, gold: dict[str, str], problem: Problem) -> Expert:
-    """Make the expert that the settings name, now that it is known which labels are alike."""
-    setup = Setup(
-        labels=problem.labels,
-        gold=gold,
+def _read(request: Request, settings: RunSettings, skipped: BadRows | None) -> Job:
+    """Read all files that were given."""
+    kind, path = parse_spec(settings.expert)
+    _refuse_shared_input(request.labelled, request.pool, path)
+    labelled = read_texts(request.labelled, request.columns, labelled=True, skipped=skipped)
+    _refuse_several(labelled)
+    pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
+    labels = merge_labels(read_labels(request.labels) if request.labels else None, labelled)
+    _refuse_one_label(labels, labelled)
+    gold = read_gold(path, pool, request.columns) if kind == "oracle" else None
+    return Job(labelled, pool, labels, gold)
+
+
+def _setup(request: Request, settings: RunSettings, job: Job) -> Setup:
+    return Setup(
+        labels=job.labels,
+        gold=job.gold or {},
         error=settings.expert_error,
         seed=settings.seed,
-        rivals=problem.rivals() if gold else {},
         folder=request.out,
         base_url=settings.base_url,
         prices=request.prices,
         caps=settings.caps,
     )
-    return load_expert(settings.expert, setup)
+
+
+def _hire(spec: str, setup: Setup, problem: Problem) -> Expert:
+    """Make the expert that is named, now that it is known which labels are alike."""
+    rivals = problem.rivals() if setup.gold else {}
+    return load_expert(spec, replace(setup, labels=problem.labels, rivals=rivals))
 
 
 def _check_decisions(name: str) -> None:
@@ -125,9 +136,30 @@ def _refuse_several(labelled: Texts) -> None:
             )
 
 
+def _refuse_shared_input(*paths: str) -> None:
+    if paths.count("-") > 1:
+        raise InputError(
+            "standard input for one file", "- for several", "LABELLED, POOL or GOLD", "name the others"
+        )
+
+
+def _refuse_one_label(labels: tuple[Label, ...], labelled: Texts) -> None:
+    if len(labels) < 2:
+        raise InputError(
+            "two labels or more",
+            f"one: {shown(labels[0].name)}",
+            labelled.source,
+            "add examples of another label; there is nothing to decide between",
+        )
+
+
 @contextmanager
 def _folder(out: Path) -> Iterator[None]:
-    """Make the folder of a run and keep other runs out of it; the lock goes with the process."""
+    """Make the folder of a run and keep other runs out of it; the lock goes with the process.
+
+    A folder that was made here and into which nothing came is taken away again.
+    """
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / LOCK).open("w")
@@ -142,4 +174,9 @@ def _folder(out: Path) -> Iterator[None]:
             raise StoreError(
                 f"{out}: another run is at work there; wait for it, or use another --out"
             ) from None
-        yield
+        try:
+            yield
+        finally:
+            if new and [path.name for path in out.iterdir()] == [LOCK]:
+                (out / LOCK).unlink()
+                out.rmdir()

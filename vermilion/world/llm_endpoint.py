@@ -161,11 +161,11 @@ class Endpoint:
         Raises
         ------
         InputError
-            OpenAI itself is meant and there is no key.
+            The address is none, or OpenAI itself is meant and there is no key.
         ExpertError
             VERMILION_OFFLINE is set and the address is another machine's.
         """
-        url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        url = _checked_url(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
         key = os.environ.get("OPENAI_API_KEY", "").strip()
         if thinking is None:
             thinking = THINKING_TOKENS if REASONING.search(model) else 0
@@ -283,6 +283,20 @@ class Endpoint:
         )
         text = body.choices[0].message.content if body.choices else None
         return Answer(text or "", usage.prompt_tokens, usage.completion_tokens)
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
+    except ValueError:
+        whole = False
+    if not whole:
+        # The address itself stays untold: it may carry a password.
+        raise InputError(
+            "an address as in http://127.0.0.1:8000/v1", "something else", "--base-url", "mend it"
+        )
+    return url
 
 
 class _Message(BaseModel):
