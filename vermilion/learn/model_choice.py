@@ -86,7 +86,7 @@ def choose_head(
     X: FloatArray,
     y: NDArray[Any],
     candidates: Mapping[str, Head],
-    cv: int = 3,
+    cv: int = 5,
     random_state: int = 0,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> tuple[Head, tuple[Trial, ...], OutOfFold]:
@@ -149,7 +149,7 @@ def choose_head(
         trials.append(_trial(name, head, predictions, numbers, clock() - began))
         heads.append(head)
         held_out.append(predictions)
-    best = _simplest_good(trials, len(held_out[0].rows))
+    best = _simplest_good(held_out)
     marked = tuple(replace(trial, chosen=place == best) for place, trial in enumerate(trials))
     return heads[best], marked, held_out[best]
 
@@ -176,10 +176,13 @@ def _trial(name: str, head: Head, held: OutOfFold, numbers: IntArray, seconds: f
     return Trial(name, head.get_params(), float(right.mean()), spread, loss, temperature, seconds)
 
 
-def _simplest_good(trials: list[Trial], n_held_out: int) -> int:
-    accuracies = np.array([trial.accuracy for trial in trials])
-    if np.isnan(accuracies).all():
+def _simplest_good(held_out: list[OutOfFold]) -> int:
+    """Return the first candidate that the most accurate one does not beat by more than a standard error.
+
+    Both are judged on the same rows, so the error is that of the difference row by row.
+    """
+    if not len(held_out[0].rows):
         return 0
-    most = float(accuracies.max())
-    enough = most - (most * (1 - most) / n_held_out) ** 0.5
-    return int(np.argmax(accuracies >= enough))
+    right = np.stack([held.proba.argmax(axis=1) == held.codes for held in held_out]).astype(float)
+    behind = right[right.mean(axis=1).argmax()] - right
+    return int(np.argmax(behind.mean(axis=1) <= behind.std(axis=1) / len(held_out[0].rows) ** 0.5))
