@@ -89,8 +89,8 @@ def fit_temperature(logits: FloatArray, y_index: IntArray) -> float:
     Returns
     -------
     float
-        From 0.01 to 100. 1 where the rows cannot tell: none at all, a single label, or no row with two
-        different logits.
+        From 0.01 to 100. 1 where the rows cannot tell: none at all, a single label, no row with two
+        different logits, or not one row that is wrong, where the loss falls for ever as everything sharpens.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def fit_temperature(logits: FloatArray, y_index: IntArray) -> float:
     if not len(logits) or logits.shape[1] < 2:
         return 1.0
     logits = np.maximum(logits, LOG_FLOOR + logits.max(axis=1, keepdims=True))
-    if not np.ptp(logits, axis=1).any():
+    if not np.ptp(logits, axis=1).any() or (logits.argmax(axis=1) == y_index).all():
         return 1.0
     found = minimize_scalar(
         lambda log_t: log_loss(logits, y_index, float(np.exp(log_t))),
