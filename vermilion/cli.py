@@ -243,7 +243,7 @@ def demo(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for data and results.")] = Path("demo-run"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
 ) -> None:
-    """Label 5,000 diagnosis texts in 283 categories, with a simulated expert that errs in 5 of 100 answers."""
+    """Label 4,916 diagnosis texts in 283 categories, with a simulated expert that errs in 5 of 100 answers."""
     request, settings = prepare(out_dir)
     err.print(
         "Simulation: the expert is an oracle that knows the right labels and errs in 5 % of its answers."

@@ -12,7 +12,7 @@ from vermilion.types import Texts
 from vermilion.world.data_writer import write_decisions
 from vermilion.world.sample import diagnoses
 
-ASKED_SHARE = 0.2
+ASKED_SHARE = 0.3
 
 
 def prepare(out: Path, seed: int = 0) -> tuple[Request, RunSettings]:

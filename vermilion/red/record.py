@@ -125,8 +125,9 @@ class Summary:
     data: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the summary as plain JSON types, without the fields that do not apply."""
-        return {name: _finite(value) for name, value in asdict(self).items() if value is not None}
+        """Return the summary as plain JSON types; what does not apply is left out, but for the certificate."""
+        told = asdict(self)
+        return {k: _finite(v) for k, v in told.items() if v is not None or k == "certificate"}
 
 
 def _finite(value: Any) -> Any:

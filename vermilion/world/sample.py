@@ -40,7 +40,7 @@ class Sample:
     gold: Texts
 
 
-def diagnoses(rng: np.random.Generator, labelled_a_label: int = 5, pool_a_label: int = 25) -> Sample:
+def diagnoses(rng: np.random.Generator, labelled_a_label: int = 10, pool_a_label: int = 25) -> Sample:
     """Split the diagnosis texts into labelled ones and a pool that shares no code family with them.
 
     Parameters
