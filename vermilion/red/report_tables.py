@@ -165,8 +165,7 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
         *_cost_figures(summary),
         *_time_figures(summary),
         *([("Expert", summary.expert, "simulation" if summary.simulated else "")] if asked else []),
-        ("Encoder", summary.encoder, ""),
-        ("Head", summary.head, ""),
+        ("Head", summary.head, f"on {summary.encoder}"),
     ]
 
 
