@@ -6,6 +6,8 @@ that are easy to tell apart, so that each set's classifier has an easy task.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from vermilion.errors import MissingExtraError
@@ -146,12 +148,16 @@ def reduced(label_vectors: FloatArray, seed: int) -> FloatArray:
     MissingExtraError
         umap-learn is not installed.
     """
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise MissingExtraError("umap-learn", "umap") from error
-    if len(label_vectors) < UMAP_LEAST_LABELS:
-        return label_vectors
-    model = UMAP(n_components=UMAP_DIMENSIONS, metric="cosine", random_state=seed, n_jobs=1)
-    points: FloatArray = model.fit_transform(label_vectors)
+    with warnings.catch_warnings():
+        # It warns of TensorFlow, which it does not need, and of labels far from all others, which may be.
+        warnings.simplefilter("ignore")
+        try:
+            from umap import UMAP
+        except ImportError as error:
+            raise MissingExtraError("umap-learn", "umap") from error
+        if len(label_vectors) < UMAP_LEAST_LABELS:
+            return label_vectors
+        seed %= 2**32  # all that its generator takes
+        model = UMAP(n_components=UMAP_DIMENSIONS, metric="cosine", random_state=seed, n_jobs=1)
+        points: FloatArray = model.fit_transform(label_vectors)
     return unit_rows(points - points.mean(axis=0))

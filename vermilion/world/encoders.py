@@ -7,8 +7,12 @@ a later prediction must agree. docs/design/encoders.md has the measurements behi
 from __future__ import annotations
 
 import difflib
+import logging
 import os
+import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -178,14 +182,16 @@ class StaticEncoder:
 class SentenceTransformerEncoder:
     """Any sentence-transformers model, by the name of a hub repository or a local folder (extra `st`).
 
-    Only safetensors weights are loaded, never pickles, and never code from the repository.
+    Code from the model's folder or repository is never run. A transformer's weights are loaded from safetensors
+    only; those of a small layer behind it also from a `pytorch_model.bin`, by a reader that takes nothing but
+    tensors.
 
     Raises
     ------
     MissingExtraError
         sentence-transformers is not installed.
     ModelError
-        The model cannot be loaded.
+        The model cannot be loaded, or gives unlike texts one vector.
     """
 
     def __init__(self, model: str) -> None:
@@ -195,10 +201,20 @@ class SentenceTransformerEncoder:
             raise MissingExtraError("sentence-transformers", "st") from None
         self.name = f"st:{model}"
         try:
-            self._model = SentenceTransformer(model, model_kwargs={"use_safetensors": True})
-        except (OSError, ValueError) as error:
-            raise ModelError(_one_line(f"{self.name}: cannot be loaded ({error})")) from error
-        self.dimension = len(self._model.encode("dimension", show_progress_bar=False))
+            with _quiet(shown=sys.stderr.isatty() and not Path(model).is_dir()):
+                self._model = SentenceTransformer(model, model_kwargs={"use_safetensors": True})
+            first, second = self._model.encode(["where is my card?", "hello"], show_progress_bar=False)
+        # A damaged folder makes it raise anything: SafetensorError, RuntimeError, TypeError, ImportError.
+        except Exception as error:
+            reason = textwrap.shorten(str(error), 200, placeholder=" ...")
+            raise ModelError(
+                f"{self.name}: cannot be loaded ({reason}); expected a folder or a name on huggingface.co that"
+                " sentence-transformers can load"
+            ) from error
+        # Without its tokenizer's files a model loads all the same, and every token is the unknown one.
+        if np.allclose(first, second, atol=1e-6):
+            raise ModelError(f"{self.name}: gives unlike texts one vector; its tokenizer's files are missing")
+        self.dimension = len(first)
         self.digest = digest_of(self.name, self._fingerprint(model), self._model.max_seq_length, "unit", 1)
 
     def _fingerprint(self, model: str) -> object:
@@ -309,5 +325,30 @@ def _batches(lengths: IntArray, budget: int) -> Iterator[IntArray]:
         start = stop
 
 
-def _one_line(text: str, limit: int = 300) -> str:
-    return " ".join(text.split())[:limit]
+@contextmanager
+def _quiet(*, shown: bool) -> Iterator[None]:
+    """Keep a library's bars and its warnings of tries from stderr, unless they are to be shown.
+
+    A person at a terminal may wait minutes for a download and likes to see it; anyone else gets the one line
+    of the error, if there is one.
+    """
+    if shown:
+        yield
+        return
+    from transformers.utils import logging as bars
+
+    loggers = [
+        logging.getLogger(name) for name in ("sentence_transformers", "transformers", "huggingface_hub")
+    ]
+    levels = [logger.level for logger in loggers]
+    had_bars = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if had_bars:
+            bars.enable_progress_bar()

@@ -97,7 +97,7 @@ def folder_hashes(folder: Path) -> dict[str, str]:
 
     These are weights, JSON and vocabularies; a README or an example is not among them.
     """
-    kinds = {".safetensors", ".json", ".txt", ".model"}
+    kinds = {".safetensors", ".bin", ".json", ".txt", ".model"}
     hashes = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix in kinds):
         with path.open("rb") as file:
