@@ -69,7 +69,7 @@ def run_files(
     setup = _setup(request, settings, job)
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
-    with _folder(request.out), Store.open(request.store or request.out / STORE) as store:
+    with _folder(request.out), _store(request) as store:
         if request.fresh:
             store.clear()
         if skipped is not None and skipped.count:
@@ -81,6 +81,13 @@ def run_files(
         if result is not None:
             write_outputs(result, encoder, request.out, request.decisions, request.title)
         return result
+
+
+def _store(request: Request) -> Store:
+    """Open the store: a file of the run's own, or a database, where the folder's path tells runs apart."""
+    if request.store is None:
+        return Store.open(request.out / STORE)
+    return Store.open(request.store, run=str(request.out.resolve()))
 
 
 def _read(request: Request, settings: RunSettings, skipped: BadRows | None) -> Job:
