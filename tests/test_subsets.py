@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -113,7 +114,18 @@ def test_umap_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_umap_keeps_one_unit_row_for_each_label() -> None:
-    pytest.importorskip("umap", reason="the extra 'umap' is not installed")
-    points = reduced(families(10, 4).astype(np.float32), 0)
+    if find_spec("umap") is None:  # not imported here: what it warns of must be kept away where it is used
+        pytest.skip("the extra 'umap' is not installed")
+    vectors = families(10, 4).astype(np.float32)
+    points = reduced(vectors, 2**32)
     assert points.shape == (40, 10)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(reduced(vectors, 0), points)
+    assert not np.array_equal(reduced(vectors, 1), points)
+
+
+def test_umap_leaves_few_labels_as_they_are() -> None:
+    pytest.importorskip("umap", reason="the extra 'umap' is not installed", exc_type=ImportError)
+    for count in (1, 2, 3, 5, 24):
+        vectors = directions(count)
+        np.testing.assert_array_equal(reduced(vectors, 0), vectors)

@@ -203,7 +203,7 @@ class SentenceTransformerEncoder:
         try:
             with _quiet(shown=sys.stderr.isatty() and not Path(model).is_dir()):
                 self._model = SentenceTransformer(model, model_kwargs={"use_safetensors": True})
-            first, second = self._model.encode(["where is my card?", "hello"], show_progress_bar=False)
+            first, second = self._model.encode(["apple", "river"], show_progress_bar=False)
         # A damaged folder makes it raise anything: SafetensorError, RuntimeError, TypeError, ImportError.
         except Exception as error:
             reason = textwrap.shorten(str(error), 200, placeholder=" ...")
