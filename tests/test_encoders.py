@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -254,6 +256,35 @@ def test_a_damaged_sentence_transformers_folder_is_told_in_one_line(
     assert str(caught.value).startswith(f"st:{st_folder}: ")
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+TWO_COMMITS = """
+import sys
+from pathlib import Path
+from vermilion.world.encoders import load_encoder
+digests = []
+for commit in sys.argv[2:]:
+    Path(sys.argv[1], "refs", "main").write_text(commit)
+    encoder = load_encoder("st:acme/mini")
+    digests += [encoder.digest, encoder._weights_hash()]
+print(*digests)
+"""
+
+
+def test_another_commit_of_a_name_is_another_encoder(st_folder: Path, tmp_path: Path) -> None:
+    commits = ["1" * 40, "2" * 40]
+    repository = tmp_path / "hub" / "models--acme--mini"
+    for folder in (repository / "snapshots", repository / "refs"):
+        folder.mkdir(parents=True)
+    for commit in commits:
+        shutil.copytree(st_folder, repository / "snapshots" / commit)
+    offline = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", TWO_COMMITS, str(repository), *commits]
+    ended = subprocess.run(command, env=offline, capture_output=True, text=True, check=True)
+    first, weights, second, same_weights = ended.stdout.split()
+    assert first != second
+    assert weights == same_weights
+    assert ended.stderr == ""
 
 
 def test_a_folders_hashes_follow_its_weights_and_not_its_readme(tmp_path: Path) -> None:

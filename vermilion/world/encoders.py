@@ -7,6 +7,7 @@ a later prediction must agree. docs/design/encoders.md has the measurements behi
 from __future__ import annotations
 
 import difflib
+import hashlib
 import logging
 import os
 import sys
@@ -218,11 +219,18 @@ class SentenceTransformerEncoder:
         self.digest = digest_of(self.name, self._fingerprint(model), self._model.max_seq_length, "unit", 1)
 
     def _fingerprint(self, model: str) -> object:
-        """Return what fixes the weights: the hashes of local files, else the commit on the hub."""
+        """Return what fixes the weights: hashes of local files, else the commit on the hub or their own hash."""
         if Path(model).is_dir():
             return folder_hashes(Path(model))
-        config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
-        return getattr(config, "_commit_hash", None)
+        card = getattr(self._model, "model_card_data", None)
+        return getattr(card, "base_model_revision", None) or self._weights_hash()
+
+    def _weights_hash(self) -> str:
+        found = hashlib.sha256()
+        for name, tensor in sorted(self._model.state_dict().items()):
+            found.update(name.encode())
+            found.update(tensor.detach().cpu().float().numpy().tobytes())
+        return found.hexdigest()
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Return float32 unit rows, shape (len(texts), dimension)."""
