@@ -43,7 +43,7 @@ def outcome(verdicts: dict[int, int | None], problem: Problem = PROBLEM) -> Outc
     state.apply(problem, step, said, 1)
     model, proposals = propose_for(problem, state)
     rounds = tuple(RoundRecord(number, 0, 0, 0, None) for number in range(3))
-    return Outcome(state, model, proposals, rounds, None, "rounds: all done", {})
+    return Outcome(state, model, proposals, rounds, None, "rounds: 2 asked", {})
 
 
 def other(label: int) -> int:

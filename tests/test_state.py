@@ -60,8 +60,11 @@ def test_a_cut_step_and_its_verdicts_give_the_same_state() -> None:
     first, again = State.empty(6), State.empty(6)
     tally = first.apply(PROBLEM, step, verdicts, 0)
     assert again.apply(PROBLEM, step.only([1, 2]), {0: verdict("c"), 1: verdict(None)}, 0) == tally
-    for name in ("answers", "proposed", "answered_in", "tries"):
+    for name in ("answers", "proposed", "answered_in"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    # What was asked and not answered counts as a try; what a cap cut off was never asked.
+    assert first.tries.tolist() == [1, 0, 0, 0, 1, 1]
+    assert again.tries.tolist() == [1, 0, 0, 0, 0, 0]
     assert first.ruled_out == again.ruled_out == {0: (0, 3)}
 
 
@@ -87,7 +90,7 @@ def test_verdicts_are_taken_in_and_counted() -> None:
     assert state.answers.tolist() == [1, -1, -1, 1, -1, -1]
     assert state.proposed.tolist() == [1, -1, -1, 0, -1, 2]
     assert state.answered_in.tolist() == [4, -1, -1, 4, -1, 4]
-    assert state.tries.tolist() == [0, 0, 0, 0, 0, 1]
+    assert state.tries.tolist() == [0, 1, 0, 0, 0, 1]
     assert state.ruled_out == {5: (2, 3)}
     assert state.eligible(4).tolist() == [False, True, True, False, True, True]
 

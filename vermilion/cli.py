@@ -100,7 +100,7 @@ def run(
     max_calls: Annotated[int | None, typer.Option(help="Most questions to the expert.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens, prompt and completion.")] = None,
     max_cost: Annotated[float | None, typer.Option(help="Most US dollars; needs --price.")] = None,
-    rounds: Annotated[int, typer.Option(help="Most rounds.")] = 10,
+    rounds: Annotated[int, typer.Option(help="Rounds that the questions are spread over.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over; paid answers are kept.")] = False,
     store: Annotated[

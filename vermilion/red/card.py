@@ -39,7 +39,7 @@ def render_model_card(summary: Summary, labels: Sequence[Label], encoder_digest:
 
     Examples
     --------
-    >>> summary = Summary(2, 1, "static", "flat", (), 0, {}, 0.0, {}, {"auto": 2}, None, "rounds: all done")
+    >>> summary = Summary(2, 1, "static", "flat", (), 0, {}, 0.0, {}, {"auto": 2}, None, "rounds: 2 asked")
     >>> card = render_model_card(summary, [Label("praise", "use when <3")], "1a2b")
     >>> print(card.split("## Labels")[1].split("##")[0].strip())
     - **praise**: use when &lt;3

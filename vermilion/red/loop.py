@@ -130,8 +130,8 @@ class Loop:
             if step.kind == "audit" and not closed:
                 if self._certified():
                     reason = "target: certified"
-                elif step.limits == self.limits:
-                    reason = step.reason
+                else:  # under other limits: is there room for more than this audit?
+                    reason = step.reason if step.limits == self.limits else self._reason()
                 if reason:
                     break
         return Outcome(
@@ -188,14 +188,14 @@ class Loop:
             return "no questions: there is no expert, or nothing may be asked"
         if not self.state.eligible(len(self.problem.labels)).any():
             return "all asked: no text is left to ask about"
-        if self._room() <= 0 and capped:
-            return f"cap: the {self.budget:,} questions it allows are asked"
-        if self._room() <= 0 or self._rounds_asked() >= self.settings.rounds:
-            return "rounds: all done"
+        if self._room() <= 0:
+            planned = f"the {self.budget:,} questions"
+            return (
+                f"cap: {planned} it allows are asked"
+                if capped
+                else f"rounds: {planned} planned for are asked"
+            )
         return "; ".join(stopping.met(self.history))
-
-    def _rounds_asked(self) -> int:
-        return sum(step.kind == "round" and bool(step.asked) for step in self.steps)
 
     def _room(self) -> int:
         """Return how many questions rounds may still ask, the last audit set aside."""
@@ -212,8 +212,7 @@ class Loop:
             audit = planner.audit(number, size, self.delta_left if reason else self.delta_left / 2)
             step = replace(audit, reason=reason, limits=self.limits)
         else:
-            rounds_left = max(self.settings.rounds - self._rounds_asked(), 1)
-            share = -(-self._room() // rounds_left)
+            share = -(-(self.budget - audit_size(self.budget)) // self.settings.rounds)
             step = planner.round(number, min(max(share, LEAST_ROUND), self._room()))
         if not step.asked:
             return None

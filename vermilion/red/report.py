@@ -35,7 +35,7 @@ def render_report(data: ReportData) -> str:
     Examples
     --------
     >>> from vermilion.red.record import Summary
-    >>> summary = Summary(2, 1, "static", "flat", (), 0, {}, 0.0, {}, {"auto": 2}, None, "rounds: all done")
+    >>> summary = Summary(2, 1, "static", "flat", (), 0, {}, 0.0, {}, {"auto": 2}, None, "rounds: 2 asked")
     >>> page = render_report(ReportData("Tickets", summary, {}, (), (("<b>", 2, 5),), ()))
     >>> "<title>Tickets: Vermilion report</title>" in page, "&lt;b&gt;" in page, "<b>" in page
     (True, True, False)

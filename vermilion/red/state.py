@@ -159,6 +159,9 @@ class State:
         """Take in the verdicts on a step, by their place in it."""
         number = {label.name: place for place, label in enumerate(problem.labels)}
         said: dict[int, int] = {}
+        for place in set(range(len(step.asked))) - verdicts.keys():
+            # Whom the expert cannot answer (an endpoint's filter, say) is not asked for ever.
+            self.tries[step.asked[place].row] += 1
         for place, verdict in verdicts.items():
             asked = step.asked[place]
             said[place] = -1 if verdict.label is None else number[verdict.label]
