@@ -77,3 +77,23 @@ def test_a_round_is_not_smaller_than_tells_anything(tmp_path: Path) -> None:
         step = store.get(store.names("step/")[0])
     assert step is not None
     assert len(step["asked"]) == LEAST_ROUND
+
+
+def test_a_raised_cap_goes_on_beyond_the_rounds_first_planned(tmp_path: Path) -> None:
+    expert = Forgetful(PROBLEM)
+    expert.silent = set()
+    with Store.open(tmp_path / "run.sqlite") as store:
+        first = go(store, expert, 90)
+        more = go(store, expert, 150)
+    assert more.rounds[-1].calls == 150 > first.rounds[-1].calls
+    assert [r.asked for r in more.rounds[: len(first.rounds)]] == [r.asked for r in first.rounds]
+
+
+def test_a_cap_raised_by_less_than_an_audit_keeps_the_certificate(tmp_path: Path) -> None:
+    expert = Forgetful(PROBLEM)
+    expert.silent = set()
+    with Store.open(tmp_path / "run.sqlite") as store:
+        first = go(store, expert, 90)
+        again = go(store, expert, 95)
+    assert first.certificate is not None
+    assert again.certificate == first.certificate
