@@ -232,25 +232,24 @@ def test_closing_early_ends_the_thread_and_books_what_was_sent(store: Store) -> 
     assert store.spent().calls <= sent
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Let this process heed SIGINT: the workers of pytest-xdist ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_hands_on_what_has_come_back(store: Store) -> None:
     server = FaultyServer(GOLD, delay=0.1)
     replies: list[Reply] = []
     with serving(server) as url:
         expert, meter = hire(url, timeout=30), store.meter(Caps())
-        caught = threading.Event()
-
-        def press() -> None:
-            # Python drops an interrupt that meets it in a callback of C: a person would press again.
-            pause = 0.5
-            while not caught.wait(pause):
-                pause = 3.0
-                os.kill(os.getpid(), signal.SIGINT)
-
-        interrupt = threading.Thread(target=press)
+        interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
         interrupt.start()
         with pytest.raises(KeyboardInterrupt):
             replies.extend(reply for _ in range(100) for reply in expert.ask(QUESTIONS, meter))
-        caught.set()
         interrupt.join()
     assert "vermilion-expert" not in [thread.name for thread in threading.enumerate()]
     assert store.spent().prompt_tokens >= server.log.prompt_tokens
