@@ -48,7 +48,7 @@ class MissingExtraError(VermilionError):
 
 
 class StoreError(VermilionError):
-    """The run's store cannot be opened, belongs to another run, or is damaged."""
+    """The run's store cannot be opened, is in use by another run, of a newer version, or damaged."""
 
 
 class ModelError(VermilionError):
