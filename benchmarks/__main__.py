@@ -1,0 +1,37 @@
+"""The benchmarks by name: `python -m benchmarks NAME DATA_FOLDER ...`, from the repository root."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+# Each module has `add_arguments(parser)` and `main(arguments)`, and is imported only when it is named.
+NAMES = {
+    "cost": "agreement and test accuracy against questions and tokens, beside the peers",
+    "ablation": "each part switched off in turn",
+    "speed": "seconds and memory of each part, as ratios",
+    "scale": "prediction and encoding on several workers",
+    "worst": "the fifty worst decisions of each data set",
+    "page": "write docs/benchmarks.md from the results",
+    "environments": "make the peers' virtual environments",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Run the benchmark that the first argument names."""
+    if not arguments or arguments[0] not in NAMES:
+        listed = "\n".join(f"  {name:<13} {what}" for name, what in NAMES.items())
+        sys.exit(f"usage: python -m benchmarks NAME ... (--help after NAME tells more)\n{listed}")
+    module = importlib.import_module(f"benchmarks.{arguments[0]}")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks {arguments[0]}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    module.main(parser.parse_args(arguments[1:]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
