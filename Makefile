@@ -14,13 +14,18 @@ UV := uv==0.13.9
 WORKERS ?= auto
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
+# DATA holds a folder a data set, each with train.jsonl and test.jsonl. Contestants run one after another, one thread
+# each, so that their seconds can be compared; two cores run two commands side by side.
+BENCH := $(TEST_ENV) $(BIN)/python -m benchmarks
+BENCH_OPTIONS ?=
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test format lock clean check-python
+.PHONY: help install demo test bench bench-small format lock clean check-python check-data
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf 'make %-8s  %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf 'make %-11s  %s\n' "$$name" "$$what"; done
 
 install: $(INSTALLED) ## make .venv with the locked versions and this package, editable
 
@@ -32,6 +37,17 @@ test: $(INSTALLED) ## everything that must pass: format, lint, types, tests, doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
+
+bench: $(INSTALLED) check-data ## every benchmark with its peers, for hours: make bench DATA=folder; goes on where it was stopped
+	$(BENCH) cost $(DATA) $(BENCH_OPTIONS)
+	$(BENCH) ablation $(DATA)
+	$(BENCH) speed $(DATA)
+	$(BENCH) scale
+	$(BENCH) worst $(DATA)
+	$(BENCH) page
+
+bench-small: $(INSTALLED) check-data ## the benchmark of cost in minutes, with all contestants: make bench-small DATA=folder
+	$(BENCH) cost $(DATA) --small $(BENCH_OPTIONS)
 
 format: $(INSTALLED) ## put the code in its one format and mend what lint can mend
 	$(BIN)/ruff format .
@@ -47,6 +63,9 @@ lock: check-python ## resolve pyproject.toml anew into requirements/dev.lock
 clean: ## remove what the other targets made, .venv included
 	rm -rf $(VENV) build dist demo-run .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+check-data:
+	@test -d '$(DATA)' || { echo 'make: name the folder of the data sets with DATA=folder' >&2; exit 1; }
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \

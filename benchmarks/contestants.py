@@ -162,7 +162,7 @@ def peer(case: Case, terms: Terms, *, environment: str | None, module: str, stra
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         contest, written = Path(folder) / "contest.npz", Path(folder) / "points.jsonl"
-        _contest(case, terms).save(contest)
+        contest_of(case, terms).save(contest)
         command = [str(python), "-m", f"benchmarks.peers.{module}", str(contest), str(written), strategy]
         error = _within(command, terms.minutes)
         seconds = time.perf_counter() - start
@@ -192,7 +192,8 @@ def _within(command: list[str], minutes: float) -> str:
     return ""
 
 
-def _contest(case: Case, terms: Terms) -> Contest:
+def contest_of(case: Case, terms: Terms) -> Contest:
+    """Return what a peer is given: arrays alone, and the expert's answer for each text of the pool."""
     problem = case.problem
     return Contest(
         problem.X_given,
@@ -224,7 +225,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "R.E.D. as first published": partial(vermilion, head="subset", uncertainty="entropy", ask="validate"),
     "small-text: BreakingTies": _small_text("breaking-ties"),
     "small-text: LeastConfidence": _small_text("least-confidence"),
-    "small-text: ContrastiveActiveLearning": _small_text("contrastive"),
+    "small-text: PredictionEntropy": _small_text("entropy"),
     "scikit-activeml: margin": _skactiveml("margin"),
     "scikit-activeml: TypiClust": _skactiveml("typiclust"),
     "scikit-activeml: BADGE": _skactiveml("badge"),

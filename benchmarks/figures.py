@@ -102,8 +102,8 @@ def to_level(along: Sequence[float], agreement: Sequence[float], level: float) -
 
     Examples
     --------
-    >>> to_level([0, 100, 200], [0.8, 0.9, 0.94], 0.92)
-    150.0
+    >>> round(to_level([0, 100, 200], [0.8, 0.9, 0.94], 0.92))
+    150
     >>> to_level([0, 100], [0.95, 0.97], 0.92)
     0.0
     >>> to_level([0, 100], [0.8, 0.9], 0.92)
