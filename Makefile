@@ -42,7 +42,7 @@ bench: $(INSTALLED) check-data ## every benchmark with its peers, for hours: mak
 	$(BENCH) cost $(DATA) $(BENCH_OPTIONS)
 	$(BENCH) ablation $(DATA)
 	$(BENCH) speed $(DATA)
-	$(BENCH) scale
+	$(BENCH) scale $(DATA)
 	$(BENCH) worst $(DATA)
 	$(BENCH) page
 
