@@ -1,4 +1,4 @@
-"""Multinomial logistic regression as a function: solver, tolerance and the choice of C."""
+"""Multinomial logistic regression as a function: its start, its tolerance and the choice of C."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import ThreadpoolController
 
 from vermilion.learn.calibration import fit_temperature, log_loss
 from vermilion.learn.folds import fold_numbers, row_keys, splits
+from vermilion.learn.softmax_solver import Objective, minimise
 from vermilion.learn.subsets import class_sums, unit_rows
 from vermilion.types import FloatArray, IntArray
 
 C_GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 DEFAULT_C = 10.0
 WORTH = 0.001
-MANY_CELLS = 5_000_000
+# A fit stops where a step takes less than this share off the loss. Beyond so many rows times classes the loose
+# one: accuracy on other texts is reached long before the optimum (docs/design/solver.md).
+MANY_CELLS = 1_000_000
+LOOSE, TIGHT = 2e-3, 1e-5
 SHARED_STEP = 1_000_000_000
 CHOICE_CELLS = 300_000
 CHOICE_CLASSES = 20
@@ -57,24 +60,10 @@ class Solver:
     max_iter: int
 
 
-def tolerance(n: float, n_classes: int, C: float) -> float:
-    """Return at which largest gradient entry to stop.
-
-    scikit-learn's fixed 1e-4 is of the size of the gradient at the start once there are hundreds of classes,
-    since each class has a K-th of the rows: a solver that stops there has learned nothing. So it falls with
-    K. And it falls with the penalty's share of the gradient, w / (n C): else a fit that starts from the
-    optimum of another C, or of fewer rows, stays there. Beyond `MANY_CELLS` it is looser: 970 labels x 28,000
-    rows then take 38 steps of a second each rather than 64, at the same accuracy (docs/design/heads.md).
-    """
-    if n * n_classes > MANY_CELLS:
-        return max(min(1e-2 / n_classes, 2.0 / (n * C)), 1e-7)
-    return max(min(2e-3 / n_classes, 1.0 / (n * C)), 1e-7)
-
-
 def fit_softmax(
     X: FloatArray, codes: IntArray, start: Weights, solver: Solver, sample_weight: FloatArray | None = None
 ) -> tuple[Weights, int]:
-    """Minimise `C * sum of log losses + |coef|^2 / 2` by L-BFGS from `start`.
+    """Minimise `C * sum of log losses + |coef|^2 / 2` from `start`.
 
     Parameters
     ----------
@@ -99,19 +88,19 @@ def fit_softmax(
     n_classes = len(start.intercept)
     if n_classes == 1:
         return Weights.zeros(1, X), 1
-    total = len(X) if sample_weight is None else float(sample_weight.sum())
-    tol = tolerance(total, n_classes, solver.C)
-    model = LogisticRegression(C=solver.C, max_iter=solver.max_iter, tol=tol, warm_start=True)
-    if n_classes == 2:  # scikit-learn keeps one row, the difference; a softmax of halves is the same sigmoid
-        model.coef_, model.intercept_ = np.diff(start.coef, axis=0), np.diff(start.intercept)
-    else:
-        model.coef_, model.intercept_ = start.coef, start.intercept
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    penalty = np.append(np.full(X.shape[1], 1 / solver.C), 0.0).astype(X.dtype)
+    objective = Objective(X, codes, weight.astype(X.dtype), penalty, n_classes)
+    tol = LOOSE if len(X) * n_classes > MANY_CELLS else TIGHT
     with _threads(X.size * n_classes):
-        model.fit(X, codes, sample_weight)
-    coef, intercept = model.coef_.astype(X.dtype, copy=False), model.intercept_.astype(X.dtype, copy=False)
-    if n_classes == 2:
-        coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
-    return Weights(np.ascontiguousarray(coef), np.ascontiguousarray(intercept)), int(model.n_iter_.max())
+        found, n_iter, converged = minimise(
+            objective, np.column_stack([start.coef, start.intercept]), solver.max_iter, tol
+        )
+    if not converged:
+        warnings.warn(
+            f"stopped after max_iter={solver.max_iter} steps; allow more", ConvergenceWarning, stacklevel=3
+        )
+    return Weights(np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, -1])), n_iter
 
 
 def _threads(multiplications: int) -> AbstractContextManager[object]:
