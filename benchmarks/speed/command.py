@@ -131,10 +131,10 @@ def measure_encoding(session: Session) -> None:
 
 
 def measure_fitting(session: Session) -> None:
-    """Fit with few and with many rows a label; the many take minutes, so they are repeated less."""
+    """Fit with few and with many rows a label; the many take minutes, so once."""
     given = session.arguments
     for count in given.a_label:
-        repeats = given.repeats if count == min(given.a_label) else min(given.repeats, 2)
+        repeats = given.repeats if count == min(given.a_label) else 1
         plan = fitting.FittingPlan(given.labels, count, repeats, seed=given.seed)
         condition = plan.condition() | {"encoder": given.encoder}
         session.once(condition, partial(_with_rows, session, fitting.measure, plan))
