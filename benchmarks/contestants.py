@@ -222,7 +222,9 @@ def _plain(strategy: str) -> Contestant:
 
 CONTESTANTS: dict[str, Contestant] = {
     "Vermilion": vermilion,
-    "R.E.D. as first published": partial(vermilion, head="subset", uncertainty="entropy", ask="validate"),
+    "R.E.D. as first published": partial(
+        vermilion, head="subset", uncertainty="entropy", ask="validate", names=False, pool=False
+    ),
     "small-text: BreakingTies": _small_text("breaking-ties"),
     "small-text: LeastConfidence": _small_text("least-confidence"),
     "small-text: PredictionEntropy": _small_text("entropy"),

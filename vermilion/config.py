@@ -40,6 +40,9 @@ class RunSettings:
     candidates : int or "auto"
         Options of a `choose` question; "auto": as many as hold 98 % of the probability, from 3 to 20 (50
         beyond 500 labels).
+    names, pool : bool
+        Whether label names, and the open texts as a whole, may be learned from: where they help on labelled texts
+        held out.
     target : float
         Agreement with the expert to certify; the run stops once it is certified.
     confidence : float
@@ -56,9 +59,11 @@ class RunSettings:
     ask: QuestionKind = "choose"
     candidates: int | Literal["auto"] = "auto"
     uncertainty: str = "margin"
+    names: bool = True
+    pool: bool = True
     target: float = 0.95
     confidence: float = 0.95
-    rounds: int = 10
+    rounds: int = 20
     seed: int = 0
     caps: Caps = Caps()
 

@@ -72,6 +72,23 @@ class OutOfFold:
         """The temperature that suits these predictions best."""
         return fit_temperature(log_proba(self.proba), self.codes)
 
+    @property
+    def log_loss(self) -> float:
+        """In nats, at that temperature; infinite without rows."""
+        if not len(self.rows):
+            return np.inf
+        return log_loss(log_proba(self.proba), self.codes, self.temperature)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of rows whose likeliest label is theirs; NaN without rows."""
+        return float((self.proba.argmax(axis=1) == self.codes).mean()) if len(self.rows) else np.nan
+
+    def only(self, rows: IntArray) -> OutOfFold:
+        """Return what was said of these rows, all of which were held out."""
+        places = np.searchsorted(self.rows, rows)
+        return OutOfFold(self.rows[places], self.codes[places], self.proba[places])
+
 
 @runtime_checkable
 class Tunable(Protocol):
@@ -135,10 +152,7 @@ def choose_head(
     if not candidates or cv < 2:
         raise ValueError(f"need candidates and cv from 2, got {len(candidates)} candidates and cv={cv}")
     codes = np.unique(y, return_inverse=True)[1]
-    folds = min(cv, max(2, int(np.bincount(codes).max())))
-    numbers = fold_numbers(codes, row_keys(np.asarray(X), random_state), folds)
-    if len(codes) * (int(codes.max()) + 1) > MANY_CELLS:
-        numbers[numbers > 0] = -1
+    numbers = _folds(X, codes, cv, random_state)
     heads: list[Head] = []
     trials: list[Trial] = []
     held_out: list[OutOfFold] = []
@@ -154,13 +168,58 @@ def choose_head(
     return heads[best], marked, held_out[best]
 
 
-def _held_out(head: Head, X: FloatArray, y: NDArray[Any], codes: IntArray, numbers: IntArray) -> OutOfFold:
+def try_with_rows(
+    head: Head,
+    X: FloatArray,
+    y: IntArray,
+    more: tuple[FloatArray, IntArray],
+    cv: int = 5,
+    random_state: int = 0,
+) -> OutOfFold:
+    """Hold out the same rows as `choose_head` does, while `more` rows are learned from in every fold.
+
+    Parameters
+    ----------
+    head : Head
+        Unfitted, its parameters chosen.
+    X, y : ndarray of shape (n, d) and (n,)
+        y: 0 to K-1, each of them there.
+    more : tuple of ndarray, shape (m, d) and (m,)
+
+    Examples
+    --------
+    >>> from vermilion.learn.heads import FlatHead
+    >>> X, y = np.eye(2, dtype=np.float32).repeat(2, axis=0), np.repeat([0, 1], 2)
+    >>> try_with_rows(FlatHead(C=10.0), X, y, (X, y)).proba.argmax(axis=1).tolist()
+    [0, 0, 1, 1]
+    """
+    return _held_out(head, X, y, y, _folds(X, y, cv, random_state), more)
+
+
+def _folds(X: FloatArray, codes: IntArray, cv: int, random_state: int) -> IntArray:
+    folds = min(cv, max(2, int(np.bincount(codes).max())))
+    numbers = fold_numbers(codes, row_keys(np.asarray(X), random_state), folds)
+    if len(codes) * (int(codes.max()) + 1) > MANY_CELLS:
+        numbers[numbers > 0] = -1
+    return numbers
+
+
+def _held_out(
+    head: Head,
+    X: FloatArray,
+    y: NDArray[Any],
+    codes: IntArray,
+    numbers: IntArray,
+    more: tuple[FloatArray, NDArray[Any]] | None = None,
+) -> OutOfFold:
     rows = np.flatnonzero(numbers >= 0)
     proba = np.zeros((len(rows), int(codes.max()) + 1), dtype=np.float32)
+    more_X, more_y = more if more is not None else (X[:0], y[:0])
     for train, held in splits(numbers):
         fitted: Head = clone(head)
         # Every class has a row in every training part, so the columns are those of all labels.
-        proba[held[rows]] = fitted.fit(X[train], y[train]).predict_proba(X[held])
+        fitted.fit(np.concatenate([X[train], more_X]), np.concatenate([y[train], more_y]))
+        proba[held[rows]] = fitted.predict_proba(X[held])
     return OutOfFold(rows, codes[rows], proba)
 
 

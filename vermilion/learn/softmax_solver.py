@@ -80,7 +80,9 @@ class Objective:
         return gram / self.n_classes + np.diag(self.penalty.astype(np.float64) + RIDGE)
 
 
-def minimise(objective: Objective, start: FloatArray, max_iter: int, tol: float) -> tuple[FloatArray, int, bool]:
+def minimise(
+    objective: Objective, start: FloatArray, max_iter: int, tol: float
+) -> tuple[FloatArray, int, bool]:
     """Minimise the objective from `start`.
 
     Parameters

@@ -18,7 +18,7 @@ from vermilion.config import RunSettings
 from vermilion.errors import CapReachedError
 from vermilion.learn import stopping
 from vermilion.learn.certificate import clopper_pearson, extend
-from vermilion.red.asking import Desk, confirmed, to_question
+from vermilion.red.asking import Desk, to_question
 from vermilion.red.planning import Planner, audit_size, most_options
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
@@ -151,11 +151,9 @@ class Loop:
         """Fit on all that is confirmed, propose for all that is open, compare with the model before."""
         start = time.perf_counter()
         self.certificate = None  # it spoke of the model before
-        known = confirmed(self.problem, self.state.answers)
-        for head in (self.model.head, *self.model.members):
-            head.fit(known.X, known.y)
+        proba = self.model.learn(self.problem, self.state.answers)
         width = most_options(self.settings, len(self.problem.labels))
-        proposals = propose(self.model, self.problem.X_open, self.state.ruled_out, width)
+        proposals = propose(self.model, self.problem.X_open, self.state.ruled_out, width, proba)
         labels = proposals.labels[self.stop_rows, 0]
         kappa = None if self.stop_labels is None else stopping.model_kappa(self.stop_labels, labels)
         self.stop_labels = labels

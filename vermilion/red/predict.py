@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from vermilion.errors import ModelError
 from vermilion.red.progress import Progress
@@ -38,18 +39,38 @@ class Predictor:
         ModelError
             When the folder is damaged, or the encoder here gives other vectors than it was learned on.
         """
-        model = load_model(folder)
-        encoder = load_encoder(model.encoder, base_url=base_url)
+        return cls.of(load_model(folder), base_url=base_url, where=str(folder))
+
+    @classmethod
+    def of(
+        cls,
+        model: SavedModel,
+        *,
+        base_url: str | None = None,
+        threads: int | None = None,
+        where: str = "model",
+    ) -> Predictor:
+        """Give a loaded model its encoder; `threads` is for `minilm`, `where` for the message.
+
+        Raises
+        ------
+        ModelError
+            When the encoder here gives other vectors than the model was learned on.
+        """
+        encoder = load_encoder(model.encoder, base_url=base_url, threads=threads)
         if encoder.digest != model.encoder_digest:
             raise ModelError(
-                f"{folder}: expected encoder {model.encoder} {model.encoder_digest}, found {encoder.digest};"
+                f"{where}: expected encoder {model.encoder} {model.encoder_digest}, found {encoder.digest};"
                 " install the versions in its model.json, or run again"
             )
         return cls(model, encoder)
 
     def rows(self, texts: Texts) -> Iterator[dict[str, Any]]:
         """Yield one row a text: id, text, label, confidence, candidates."""
-        proba = self.model.predict_proba(self.encoder.encode(texts.texts))
+        vectors = self.encoder.encode(texts.texts)
+        # A product's last bits depend on the number of threads, and a row must not depend on the machine's cores.
+        with threadpool_limits(limits=1, user_api="blas"):
+            proba = self.model.predict_proba(vectors)
         width = min(SHOWN_CANDIDATES, proba.shape[1])
         likeliest = np.argsort(-proba, axis=1, kind="stable")[:, :width]
         values = np.take_along_axis(proba, likeliest, axis=1)

@@ -28,6 +28,8 @@ class Problem:
         For each pool row its place in `open_texts`, or -1 - its place in `given_texts`.
     gold : ndarray of int, shape (n_open,), or None
         Right label numbers, in a simulation; -1 where gold is not one of the labels.
+    X_names : ndarray of shape (n_labels, d), or None
+        Vectors of the labels' names, each of which may serve as one more example.
     """
 
     labels: tuple[Label, ...]
@@ -38,6 +40,7 @@ class Problem:
     y_given: IntArray
     owner: IntArray
     gold: IntArray | None = None
+    X_names: FloatArray | None = None
 
     def text(self, place: int) -> str:
         """Return the open text of a place from 0, or the given text of a place -1 - p."""
@@ -62,6 +65,17 @@ class Problem:
             name: tuple(names[other] for other in row if other != own)
             for own, (name, row) in enumerate(zip(names, order, strict=True))
         }
+
+
+def name_text(label: Label) -> str:
+    """Return a label's name as words.
+
+    Examples
+    --------
+    >>> name_text(Label("card_payment-not recognised"))
+    'card payment not recognised'
+    """
+    return " ".join(label.name.replace("_", " ").replace("-", " ").split()) or label.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +117,9 @@ def build(
     labels: Sequence[Label],
     vectors: tuple[FloatArray, FloatArray],
     gold: Mapping[str, str] | None = None,
+    X_names: FloatArray | None = None,
 ) -> Problem:
-    """Put texts, their vectors (given, open) and gold labels together."""
+    """Put texts, their vectors (given, open), gold labels and the vectors of the labels' names together."""
     number = {label.name: place for place, label in enumerate(labels)}
     right = None
     if gold is not None:
@@ -118,4 +133,5 @@ def build(
         np.array([number[name] for name in layout.given_labels], dtype=np.int64),
         layout.owner,
         right,
+        X_names,
     )

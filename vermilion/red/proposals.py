@@ -9,6 +9,9 @@ import numpy as np
 
 from vermilion.learn.calibration import apply_temperature
 from vermilion.learn.uncertainty import SCORES, disagreement, margin
+from vermilion.red.asking import Confirmed, confirmed
+from vermilion.red.pool import Pool
+from vermilion.red.problem import Problem
 from vermilion.types import FloatArray, Head, IntArray
 
 CHUNK = 8192
@@ -37,19 +40,69 @@ class Proposals:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted head, its temperature, and further heads that vote where the measure is `committee`."""
+    """What learns in a run, and what of it stays.
+
+    Attributes
+    ----------
+    head : Head
+        The one that is kept: it needs nothing but a text's vector.
+    temperature : float
+        Of the head.
+    measure : str
+        Of uncertainty.
+    members : tuple of Head
+        Further heads that vote where the measure is `committee`.
+    names : bool
+        Whether each label's name is one more example of it.
+    pool : Pool or None
+        Learns from the open texts, too; the head is its student then.
+    """
 
     head: Head
     temperature: float
     measure: str = "margin"
     members: tuple[Head, ...] = ()
+    names: bool = False
+    pool: Pool | None = None
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return calibrated probabilities, shape (n, n_labels)."""
         return apply_temperature(self.head.predict_proba(X), self.temperature)
 
+    def learn(self, problem: Problem, answers: IntArray) -> FloatArray | None:
+        """Fit on all that is confirmed (`answers` is -1 where open).
 
-def propose(model: Model, X: FloatArray, ruled_out: Mapping[int, Sequence[int]], width: int) -> Proposals:
+        Returns
+        -------
+        ndarray of shape (n_open, n_labels), or None
+            Calibrated probabilities of the open texts, where the pool was learned from as a whole.
+        """
+        known = training_rows(problem, answers, names=self.names)
+        for head in self.members if self.pool else (self.head, *self.members):
+            head.fit(known.X, known.y)
+        return self.pool.learn(problem, answers) if self.pool else None
+
+
+def training_rows(problem: Problem, answers: IntArray, *, names: bool) -> Confirmed:
+    """Return what heads learn from: confirmed texts and, if wanted, the labels' names (they have no place)."""
+    known = confirmed(problem, answers)
+    if not names or problem.X_names is None:
+        return known
+    count = len(problem.X_names)
+    return Confirmed(
+        np.concatenate([known.X, problem.X_names]),
+        np.concatenate([known.y, np.arange(count)]),
+        known.places,
+    )
+
+
+def propose(
+    model: Model,
+    X: FloatArray,
+    ruled_out: Mapping[int, Sequence[int]],
+    width: int,
+    proba: FloatArray | None = None,
+) -> Proposals:
     """Return the `width` likeliest labels of each row of X.
 
     Parameters
@@ -57,11 +110,14 @@ def propose(model: Model, X: FloatArray, ruled_out: Mapping[int, Sequence[int]],
     X : ndarray of shape (n, d)
     ruled_out : mapping of row to label numbers
         What the expert said is not right for that text; its probability goes to the others.
+    proba : ndarray of shape (n, n_labels), optional
+        What was learned of these very rows; otherwise the model's own probabilities.
     """
-    parts = [
-        _propose_chunk(model, X[start : start + CHUNK], start, ruled_out, width)
-        for start in range(0, len(X), CHUNK)
-    ]
+    parts = []
+    for start in range(0, len(X), CHUNK):
+        chunk = X[start : start + CHUNK]
+        known = model.predict_proba(chunk) if proba is None else proba[start : start + CHUNK].copy()
+        parts.append(_propose_chunk(model, chunk, known, (start, ruled_out), width))
     if not parts:
         empty = np.zeros((0, width), dtype=np.float32)
         return Proposals(empty.astype(np.int32), empty, empty[:, 0], empty[:, 0])
@@ -69,10 +125,15 @@ def propose(model: Model, X: FloatArray, ruled_out: Mapping[int, Sequence[int]],
 
 
 def _propose_chunk(
-    model: Model, X: FloatArray, start: int, ruled_out: Mapping[int, Sequence[int]], width: int
+    model: Model,
+    X: FloatArray,
+    proba: FloatArray,
+    outside: tuple[int, Mapping[int, Sequence[int]]],
+    width: int,
 ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
+    start, ruled_out = outside
     out = {row - start: ruled_out[row] for row in range(start, start + len(X)) if row in ruled_out}
-    proba = _without(model.predict_proba(X), out)
+    proba = _without(proba, out)
     likeliest = np.argpartition(-proba, width - 1, axis=1)[:, :width]
     values = np.take_along_axis(proba, likeliest, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")

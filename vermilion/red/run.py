@@ -16,7 +16,7 @@ from vermilion.red.loop import Loop
 from vermilion.red.plan import Plan, question_budget
 from vermilion.red.planning import AUDIT_SHARE, most_options
 from vermilion.red.preparing import Prepared, prepare
-from vermilion.red.problem import Problem, build, lay_out
+from vermilion.red.problem import Problem, build, lay_out, name_text
 from vermilion.red.progress import Progress, Silent
 from vermilion.red.record import Summary
 from vermilion.red.summary import Account, Ran, summarise
@@ -154,13 +154,19 @@ def _encode(job: Job, tools: Tools) -> Problem:
     layout = lay_out(job.labelled, job.pool)
     cache = VectorCache(tools.vectors, tools.encoder)
     vectors = []
-    for what, texts in (("encoding labelled", layout.given_texts), ("encoding pool", layout.open_texts)):
+    names = tuple(name_text(label) for label in job.labels)
+    parts = (
+        ("encoding labelled", layout.given_texts),
+        ("encoding pool", layout.open_texts),
+        ("encoding label names", names),
+    )
+    for what, texts in parts:
         tools.progress.start(what, len(texts))
         try:
             vectors.append(cache.encode(texts, progress=_steps(tools.progress)))
         finally:
             tools.progress.done()
-    return build(layout, job.labels, (vectors[0], vectors[1]), job.gold)
+    return build(layout, job.labels, (vectors[0], vectors[1]), job.gold, vectors[2])
 
 
 def _steps(progress: Progress) -> Callable[[int], None]:

@@ -1,14 +1,17 @@
-"""Which head learns: chosen once by cross-validation on the labelled texts, with its temperature."""
+"""What learns, and from what: chosen once by cross-validation on the labelled texts, with its temperature."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from vermilion.config import RunSettings
 from vermilion.learn.calibration import apply_temperature
-from vermilion.learn.heads import HEADS
-from vermilion.learn.model_choice import choose_head
+from vermilion.learn.heads import HEADS, FlatHead
+from vermilion.learn.model_choice import OutOfFold, choose_head, try_with_rows
+from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model
 from vermilion.red.record import HeadTrial
@@ -27,6 +30,10 @@ class Choice:
         Labelled texts that were held out once.
     proba : ndarray of float, shape (m, n_labels)
         Calibrated out-of-fold probabilities of those.
+    names : bool
+        Whether each label's name is one more example.
+    pool : Pool or None
+        Where the open texts are learned from, too.
     """
 
     kind: str
@@ -35,6 +42,8 @@ class Choice:
     trials: tuple[HeadTrial, ...]
     held_out: IntArray
     proba: FloatArray
+    names: bool = False
+    pool: Pool | None = None
 
     def model(self, settings: RunSettings) -> Model:
         """Return the model to run with; where a committee is asked for, two more heads vote."""
@@ -42,7 +51,8 @@ class Choice:
         if settings.uncertainty == "committee":
             others = [kind for kind in ("flat", "subset", "centroid") if kind != self.kind]
             members = tuple(candidates(settings, others)[kind] for kind in others)
-        return Model(self.head, self.temperature, settings.uncertainty, members)
+        head = self.pool.learner.student if self.pool else self.head
+        return Model(head, self.temperature, settings.uncertainty, members, self.names, self.pool)
 
 
 def candidates(settings: RunSettings, kinds: list[str]) -> dict[str, Head]:
@@ -58,7 +68,7 @@ def candidates(settings: RunSettings, kinds: list[str]) -> dict[str, Head]:
 
 
 def choose(problem: Problem, settings: RunSettings) -> Choice:
-    """Choose among the wanted heads by cross-validation on the labelled texts."""
+    """Choose the head, and whether label names and the pool help it, on labelled texts held out."""
     kinds: list[str] = ["flat", "subset", "centroid"] if settings.head == "auto" else [settings.head]
     head, trials, held_out = choose_head(
         problem.X_given,
@@ -68,7 +78,7 @@ def choose(problem: Problem, settings: RunSettings) -> Choice:
         clock=time.perf_counter,
     )
     chosen = next(trial for trial in trials if trial.chosen)
-    return Choice(
+    choice = Choice(
         chosen.head,
         head,
         held_out.temperature,
@@ -79,3 +89,54 @@ def choose(problem: Problem, settings: RunSettings) -> Choice:
         held_out.rows,
         apply_temperature(held_out.proba, held_out.temperature),
     )
+    choice = _with_names(problem, settings, choice) if settings.names else choice
+    return _with_pool(problem, settings, choice) if settings.pool else choice
+
+
+def _with_names(problem: Problem, settings: RunSettings, choice: Choice) -> Choice:
+    """Take each label's name as one more example, where that lowers the held-out log loss."""
+    if problem.X_names is None or not len(choice.held_out):
+        return choice
+    start = time.perf_counter()
+    names = (problem.X_names, np.arange(len(problem.labels)))
+    found = try_with_rows(choice.head, problem.X_given, problem.y_given, names, random_state=settings.seed)
+    better = found.log_loss < _said(problem, choice).log_loss
+    trial = _trial(f"{choice.kind} + label names", found, (time.perf_counter() - start, better))
+    if not better:
+        return replace(choice, trials=(*choice.trials, trial))
+    return replace(_taken(choice, trial, found), names=True, temperature=found.temperature)
+
+
+def _with_pool(problem: Problem, settings: RunSettings, choice: Choice) -> Choice:
+    """Learn from the pool as a whole, where it is small enough and that lowers the held-out log loss."""
+    if not isinstance(choice.head, FlatHead) or not len(choice.held_out):
+        return choice
+    start = time.perf_counter()
+    pool = Pool.over(problem, float(choice.head.C), names=choice.names)
+    if pool is None:
+        return choice
+    pool, rows, proba = pool.tried(problem, settings.seed)
+    order = np.argsort(rows)
+    found = OutOfFold(rows[order], problem.y_given[rows[order]], proba[order])
+    better = found.log_loss < _said(problem, choice).only(found.rows).log_loss
+    name = f"{choice.kind}{' + label names' if choice.names else ''} + pool"
+    trial = _trial(name, found, (time.perf_counter() - start, better))
+    if not better:
+        return replace(choice, trials=(*choice.trials, trial))
+    return replace(_taken(choice, trial, found), pool=pool, temperature=pool.student_temperature)
+
+
+def _said(problem: Problem, choice: Choice) -> OutOfFold:
+    return OutOfFold(choice.held_out, problem.y_given[choice.held_out], choice.proba)
+
+
+def _trial(name: str, found: OutOfFold, told: tuple[float, bool]) -> HeadTrial:
+    right = found.proba.argmax(axis=1) == found.codes
+    error = float(right.std() / max(len(right), 1) ** 0.5)
+    return HeadTrial(name, {}, found.accuracy, error, found.log_loss, round(told[0], 3), told[1])
+
+
+def _taken(choice: Choice, trial: HeadTrial, found: OutOfFold) -> Choice:
+    before = tuple(replace(other, chosen=False) for other in choice.trials)
+    proba = apply_temperature(found.proba, found.temperature)
+    return replace(choice, trials=(*before, trial), held_out=found.rows, proba=proba)
