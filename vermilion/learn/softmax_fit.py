@@ -19,10 +19,9 @@ from vermilion.types import FloatArray, IntArray
 C_GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 DEFAULT_C = 10.0
 WORTH = 0.001
-# A fit stops where a step takes less than this share off the loss. Beyond so many rows times classes the loose
-# one: accuracy on other texts is reached long before the optimum (docs/design/solver.md).
-MANY_CELLS = 1_000_000
-LOOSE, TIGHT = 2e-3, 1e-5
+# A fit stops where a step takes less than this share off the loss; the looser, the more rows times classes there
+# are. Accuracy on other texts is reached long before the optimum (docs/design/solver.md).
+TOLERANCES = ((30_000, 1e-5), (1_000_000, 1e-3), (np.inf, 2e-3))
 SHARED_STEP = 1_000_000_000
 CHOICE_CELLS = 300_000
 CHOICE_CLASSES = 20
@@ -91,7 +90,7 @@ def fit_softmax(
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     penalty = np.append(np.full(X.shape[1], 1 / solver.C), 0.0).astype(X.dtype)
     objective = Objective(X, codes, weight.astype(X.dtype), penalty, n_classes)
-    tol = LOOSE if len(X) * n_classes > MANY_CELLS else TIGHT
+    tol = next(tol for cells, tol in TOLERANCES if len(X) * n_classes <= cells)
     with _threads(X.size * n_classes):
         found, n_iter, converged = minimise(
             objective, np.column_stack([start.coef, start.intercept]), solver.max_iter, tol
