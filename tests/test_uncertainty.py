@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.stats import entropy as scipy_entropy
 
 from vermilion.config import UNCERTAINTY_CHOICES
@@ -16,6 +17,7 @@ from vermilion.learn.uncertainty import (
     disagreement,
     entropy,
     least_confidence,
+    likeliest,
     margin,
     select,
     spread,
@@ -45,6 +47,23 @@ def test_entropy_is_that_of_scipy(dtype: type) -> None:
     found = entropy(proba)
     assert found.dtype == dtype
     np.testing.assert_allclose(found, scipy_entropy(proba, base=2, axis=1), rtol=1e-5, atol=1e-6)
+
+
+@given(
+    proba=arrays(
+        st.sampled_from([np.float32, np.float64]),
+        st.tuples(st.integers(0, 12), st.integers(1, 30)),
+        # Few different values make ties of every kind, at the last place taken, too.
+        elements=st.sampled_from([0.0, -0.0, 0.125, 0.25, 1.0]) | st.floats(0, 1, width=32),
+    ),
+    width=st.integers(1, 31),
+)
+def test_the_likeliest_are_the_first_columns_of_a_stable_sort(proba: FloatArray, width: int) -> None:
+    before = proba.copy()
+    np.testing.assert_array_equal(
+        likeliest(proba, width), np.argsort(-proba, axis=1, kind="stable")[:, :width]
+    )
+    np.testing.assert_array_equal(proba, before)
 
 
 @given(seed=st.integers(0, 10_000), n_labels=st.integers(2, 30))

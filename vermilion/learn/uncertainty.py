@@ -86,6 +86,42 @@ SCORES: dict[str, Callable[[FloatArray], FloatArray]] = {
 }
 
 
+def likeliest(proba: FloatArray, width: int) -> IntArray:
+    """Return the columns of the `width` largest values of each row, the largest first; ties go to the left.
+
+    The same as the first columns of a stable sort of the whole row, which takes some ten times as long at
+    1,000 labels.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, K)
+        Without NaN.
+    width : int
+        From 1; cut to K.
+
+    Returns
+    -------
+    ndarray of int, shape (n, min(width, K))
+
+    Examples
+    --------
+    >>> likeliest(np.array([[0.1, 0.2, 0.5, 0.2]]), 2).tolist()
+    [[2, 1]]
+    """
+    n, K = proba.shape
+    if width >= K:
+        return np.argsort(-proba, axis=1, kind="stable")
+    least = np.partition(proba, K - width, axis=1)[:, K - width]
+    chosen = proba >= least[:, None]
+    tied = np.flatnonzero(np.count_nonzero(chosen, axis=1) > width)
+    chosen[tied] = False
+    chosen[tied[:, None], np.argsort(-proba[tied], axis=1, kind="stable")[:, :width]] = True
+    columns = np.nonzero(chosen)[1].reshape(n, width)
+    order = np.argsort(-np.take_along_axis(proba, columns, axis=1), axis=1, kind="stable")
+    found: IntArray = np.take_along_axis(columns, order, axis=1)
+    return found
+
+
 def candidate_counts(proba: FloatArray, mass: float = 0.98, least: int = 3, most: int = 20) -> IntArray:
     """Return for each row how many of its likeliest labels hold `mass` of the probability, within bounds.
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from vermilion.red.loop import Outcome
 from vermilion.red.problem import Problem
+from vermilion.red.proposals import Candidates, candidate_cells, shown_candidates
 from vermilion.red.record import ConfusedPair, Decision
 from vermilion.types import Source, Texts
 
-SHOWN_CANDIDATES = 5
 BINS = 20
 PAIRS, TEXTS_A_PAIR, OPEN_TEXTS = 15, 3, 25
 
@@ -21,28 +21,25 @@ PAIRS, TEXTS_A_PAIR, OPEN_TEXTS = 15, 3, 25
 def decide(problem: Problem, outcome: Outcome, pool: Texts) -> list[Decision]:
     """Return the decision of each pool row, in the pool's order."""
     names = [label.name for label in problem.labels]
+    shown = shown_candidates(names, outcome.proposals.labels, outcome.proposals.proba)
     return [
-        _given(problem, names, id_, text, -1 - place)
+        _given(names[problem.y_given[-1 - place]], id_, text)
         if place < 0
-        else _decided(outcome, names, id_, text, place)
+        else _decided(outcome, names, (place, shown[place]), id_, text)
         for id_, text, place in zip(pool.ids, pool.texts, problem.owner.tolist(), strict=True)
     ]
 
 
-def _given(problem: Problem, names: list[str], id_: str, text: str, place: int) -> Decision:
-    name = names[problem.y_given[place]]
+def _given(name: str, id_: str, text: str) -> Decision:
     return Decision(id_, text, name, 1.0, "given", 0, ((name, 1.0),))
 
 
-def _decided(outcome: Outcome, names: list[str], id_: str, text: str, row: int) -> Decision:
-    state, proposals = outcome.state, outcome.proposals
+def _decided(
+    outcome: Outcome, names: list[str], proposed: tuple[int, Candidates], id_: str, text: str
+) -> Decision:
+    row, candidates = proposed
+    state = outcome.state
     answer, asked_in = int(state.answers[row]), int(state.answered_in[row])
-    candidates = tuple(
-        (names[label], round(float(p), 6))
-        for label, p in zip(
-            proposals.labels[row, :SHOWN_CANDIDATES], proposals.proba[row, :SHOWN_CANDIDATES], strict=True
-        )
-    )
     if answer >= 0:
         source: Source = "verified" if answer == state.proposed[row] else "corrected"
         return Decision(id_, text, names[answer], 1.0, source, asked_in, candidates)
@@ -61,7 +58,7 @@ def as_row(decision: Decision) -> dict[str, Any]:
         "confidence": decision.confidence,
         "source": decision.source,
         "round": decision.round,
-        "candidates": [{"label": label, "probability": p} for label, p in decision.candidates],
+        "candidates": candidate_cells(decision.candidates),
     }
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vermilion.errors import ModelError
+from vermilion.learn.uncertainty import likeliest
 from vermilion.red.progress import Progress
+from vermilion.red.proposals import SHOWN_CANDIDATES, candidate_cells, shown_candidates
 from vermilion.types import Encoder, Texts
 from vermilion.world.data import iter_texts
 from vermilion.world.data_writer import RowWriter
@@ -19,7 +21,6 @@ from vermilion.world.encoders import load_encoder
 from vermilion.world.models import SavedModel, load_model
 from vermilion.world.source import BadRows, Columns
 
-SHOWN_CANDIDATES = 5
 BATCH = 4096
 
 
@@ -71,22 +72,17 @@ class Predictor:
         # A product's last bits depend on the number of threads, and a row must not depend on the machine's cores.
         with threadpool_limits(limits=1, user_api="blas"):
             proba = self.model.predict_proba(vectors)
-        width = min(SHOWN_CANDIDATES, proba.shape[1])
-        likeliest = np.argsort(-proba, axis=1, kind="stable")[:, :width]
-        values = np.take_along_axis(proba, likeliest, axis=1)
+        columns = likeliest(proba, SHOWN_CANDIDATES)
         names = [self.model.labels[number].name for number in self.model.head.classes_.tolist()]
-        for id_, text, columns, best in zip(texts.ids, texts.texts, likeliest, values, strict=True):
-            candidates = [
-                {"label": names[column], "probability": round(float(p), 6)}
-                for column, p in zip(columns, best, strict=True)
-            ]
-            first = candidates[0]
+        shown = shown_candidates(names, columns, np.take_along_axis(proba, columns, axis=1))
+        for id_, text, candidates in zip(texts.ids, texts.texts, shown, strict=True):
+            label, confidence = candidates[0]
             yield {
                 "id": id_,
                 "text": text,
-                "label": first["label"],
-                "confidence": first["probability"],
-                "candidates": candidates,
+                "label": label,
+                "confidence": confidence,
+                "candidates": candidate_cells(candidates),
             }
 
 
