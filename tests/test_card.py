@@ -105,3 +105,8 @@ def test_labels_cannot_write_markup(name: str) -> None:
 )
 def test_licence_of_the_weights_is_the_encoder_s(encoder: str, words: str) -> None:
     assert words in sections(render_model_card(replace(SUMMARY, encoder=encoder), LABELS, "1a"))["Licence"]
+
+
+def test_two_encoders_have_two_licences() -> None:
+    card = render_model_card(replace(SUMMARY, encoder="minilm+static"), LABELS, "1a")
+    assert all(words in sections(card)["Licence"] for words in ("Apache-2.0", "MIT"))

@@ -30,6 +30,8 @@ from vermilion.world.encoders import (
     load_encoder,
 )
 from vermilion.world.encoders_endpoint import EndpointEncoder
+from vermilion.world.encoders_joined import CHUNK_TEXTS, JoinedEncoder
+from vermilion.world.vectors import VectorCache
 from vermilion.world.weights import PinnedFile, folder_hashes
 
 KEY = "sk-test-0123456789abcdef"
@@ -49,6 +51,11 @@ def minilm() -> MiniLMEncoder:
 @pytest.fixture(scope="module")
 def static() -> StaticEncoder:
     return StaticEncoder()
+
+
+@pytest.fixture(scope="module")
+def joined(minilm: MiniLMEncoder, static: StaticEncoder) -> JoinedEncoder:
+    return JoinedEncoder(minilm, static)
 
 
 @pytest.fixture(params=["minilm", "static"])
@@ -173,14 +180,98 @@ def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
         ("minilm:", "did you mean minilm?"),
         ("", "give one of them"),
         ("zzzzzz", "give one of them"),
+        ("minilm+statik", "did you mean minilm+static?"),
+        ("minlm+static", "did you mean minilm+static?"),
+        ("minilm+opnai:small", "did you mean minilm+openai:NAME?"),
+        ("minilm+st", "did you mean minilm+st:NAME?"),
+        ("minilm+zzzzzz", "give one of them"),
+        ("minilm+", "give one of them"),
+        ("+static", "give one of them"),
+        ("minilm+static+statik", "give one of them"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_closest_right_one(spec: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:
         load_encoder(spec)
     assert str(caught.value) == (
-        f"--encoder: expected minilm, static, st:NAME or openai:NAME, found {spec!r}; {hint}"
+        "--encoder: expected minilm, static, st:NAME, openai:NAME or two of them as in minilm+static, "
+        f"found {spec!r}; {hint}"
     )
+
+
+# Two encoders as one
+
+
+def test_joined_encoders_keep_the_contract(joined: JoinedEncoder) -> None:
+    check_encoder(joined)
+
+
+def test_joined_vectors_are_both_side_by_side_the_second_at_half_weight(
+    joined: JoinedEncoder, minilm: MiniLMEncoder, static: StaticEncoder
+) -> None:
+    rows = np.hstack([minilm.encode(SENTENCES), 0.5 * static.encode(SENTENCES)])
+    expected = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    assert joined.dimension == 640
+    np.testing.assert_allclose(joined.encode(SENTENCES), expected, atol=1e-6)
+
+
+class Watched(StaticEncoder):
+    """Static vectors; notes how many texts came at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def encode(self, texts: Any) -> Any:
+        self.seen.append(len(texts))
+        return super().encode(texts)
+
+
+def test_more_texts_than_a_chunk_are_joined_chunk_by_chunk(static: StaticEncoder) -> None:
+    watched = Watched()
+    texts = [f"text number {number}" for number in range(CHUNK_TEXTS + 3)]
+    vectors = JoinedEncoder(watched, static).encode(texts)
+    assert watched.seen == [CHUNK_TEXTS, 3]
+    picked = [0, CHUNK_TEXTS - 1, CHUNK_TEXTS, CHUNK_TEXTS + 2]
+    alone = JoinedEncoder(static, static).encode([texts[row] for row in picked])
+    np.testing.assert_allclose(vectors[picked], alone, atol=1e-6)
+
+
+def test_two_encoders_are_joined_by_name(joined: JoinedEncoder) -> None:
+    loaded = load_encoder("minilm+static", threads=1)
+    assert (loaded.name, loaded.digest) == ("minilm+static", joined.digest)
+    np.testing.assert_array_equal(loaded.encode(SENTENCES), joined.encode(SENTENCES))
+
+
+def test_the_digest_follows_both_parts_and_their_order(
+    joined: JoinedEncoder, minilm: MiniLMEncoder, static: StaticEncoder, server: Server
+) -> None:
+    other = load_encoder("openai:tiny", base_url=server.url)
+    digests = {one.digest for one in (minilm, static, joined, JoinedEncoder(static, minilm))}
+    digests |= {JoinedEncoder(minilm, other).digest, JoinedEncoder(other, static).digest}
+    assert len(digests) == 6
+
+
+@pytest.mark.parametrize("spec", ["minilm+static+minilm", "static+static", "st:/no/such+static+minilm"])
+def test_more_than_two_or_twice_the_same_are_refused_before_any_is_loaded(spec: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_encoder(spec)
+    assert str(caught.value) == (
+        f"--encoder: expected two unlike encoders at most, found {spec!r}; give one, or two as in minilm+static"
+    )
+
+
+def test_an_endpoint_and_a_local_encoder_are_joined(server: Server) -> None:
+    encoder = load_encoder("openai:tiny+static", base_url=server.url)
+    check_encoder(encoder)
+    assert (encoder.name, encoder.dimension) == ("openai:tiny+static", 8 + 256)
+
+
+def test_joined_vectors_are_kept_like_any_others(joined: JoinedEncoder, tmp_path: Path) -> None:
+    vectors = VectorCache(tmp_path, joined).encode(SENTENCES)
+    again = VectorCache(tmp_path, joined)
+    np.testing.assert_array_equal(again.encode(SENTENCES), vectors)
+    assert (again.hits, again.misses) == (len(SENTENCES), 0)
 
 
 def test_digests_tell_encoders_apart(minilm: MiniLMEncoder, static: StaticEncoder) -> None:
@@ -223,6 +314,12 @@ def test_a_sentence_transformers_folder(st_folder: Path, capfd: pytest.CaptureFi
     assert (encoder.dimension, again.digest) == (16, encoder.digest)
     np.testing.assert_array_equal(again.encode(SENTENCES), encoder.encode(SENTENCES))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_plus_sign_in_the_name_of_a_folder_joins_nothing(st_folder: Path) -> None:
+    folder = st_folder.rename(st_folder.with_name("c++"))
+    assert load_encoder(f"st:{folder}").dimension == 16
+    assert load_encoder(f"st:{folder}+static").dimension == 16 + 256
 
 
 def cut(path: Path) -> None:

@@ -35,6 +35,7 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+ENCODER = "minilm, static, st:NAME, openai:NAME or two of them: minilm+static."
 INTERRUPTED = 130
 NEXT = """
 Next, with your own files and an LLM:
@@ -70,7 +71,7 @@ def run(
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
     id_column: Annotated[str, typer.Option(help="Column of the ids; without it ids are row numbers.")] = "id",
-    encoder: Annotated[str, typer.Option(help="minilm, static, st:NAME or openai:NAME.")] = "minilm",
+    encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
     head: Annotated[
         Literal["auto", "flat", "subset", "centroid"], typer.Option(help="auto, flat, subset or centroid.")
     ] = "auto",

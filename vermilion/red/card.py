@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from vermilion.red import wording
 from vermilion.red.record import Summary
 from vermilion.types import Label
+from vermilion.world.encoders_joined import split_spec
 
 SHOWN_LABELS = 50
 MARKDOWN = str.maketrans(
@@ -16,6 +17,7 @@ WEIGHTS = {
     "minilm": "The encoder's weights, all-MiniLM-L6-v2, are under Apache-2.0.",
     "static": "The encoder's weights, WordLlama's static vectors, are under the MIT licence.",
 }
+OTHER_WEIGHTS = "The licence of the encoder's weights is its publisher's."
 USE = """\
 ```sh
 vermilion predict MODEL_FOLDER new-texts.csv --out predictions.jsonl
@@ -154,7 +156,8 @@ def _code(value: str) -> str:
 
 
 def _licence(summary: Summary) -> str:
-    weights = WEIGHTS.get(summary.encoder, "The licence of the encoder's weights is its publisher's.")
+    parts = split_spec(summary.encoder)
+    weights = " ".join(dict.fromkeys(WEIGHTS.get(part, OTHER_WEIGHTS) for part in parts))
     return (
         f"{weights} They are not in this folder. The head and the label meanings come from your own data, and "
         "are yours to license."

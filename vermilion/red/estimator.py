@@ -29,7 +29,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     encoder : str
-        minilm, static, st:NAME or openai:NAME.
+        minilm, static, st:NAME, openai:NAME, or two of them, as in minilm+static.
     head : {"auto", "flat", "subset", "centroid"}
     expert : Expert or None
         Who answers questions about the pool; None asks nobody.

@@ -24,6 +24,7 @@ import numpy as np
 from vermilion.errors import InputError, MissingExtraError, ModelError
 from vermilion.types import Encoder, FloatArray, IntArray
 from vermilion.world.encoders_endpoint import EndpointEncoder
+from vermilion.world.encoders_joined import JoinedEncoder, split_spec
 from vermilion.world.vectors import unit_rows
 from vermilion.world.weights import PinnedFile, digest_of, folder_hashes
 
@@ -255,10 +256,11 @@ ENCODERS: dict[str, Callable[[EncoderOptions], Encoder]] = {
     "openai": lambda options: EndpointEncoder(options.model, base_url=options.base_url),
 }
 NEEDS_MODEL = frozenset({"st", "openai"})
+FORMS = "minilm, static, st:NAME, openai:NAME or two of them as in minilm+static"
 
 
 def load_encoder(spec: str, *, base_url: str | None = None, threads: int | None = None) -> Encoder:
-    """Return the encoder that `spec` names: minilm, static, st:NAME or openai:NAME.
+    """Return the encoder that `spec` names: minilm, static, st:NAME, openai:NAME or two of them, joined by +.
 
     Parameters
     ----------
@@ -279,17 +281,37 @@ def load_encoder(spec: str, *, base_url: str | None = None, threads: int | None 
     >>> encoder = load_encoder("static")
     >>> encoder.encode(["where is my card?", "hello"]).shape
     (2, 256)
-    >>> load_encoder("minlm")
+    >>> load_encoder("minlm+static")
     Traceback (most recent call last):
-    vermilion.errors.InputError: --encoder: expected minilm, static, st:NAME or openai:NAME, found 'minlm';
-    did you mean minilm?
+    vermilion.errors.InputError: --encoder: expected minilm, static, st:NAME, openai:NAME or two of them as in
+    minilm+static, found 'minlm+static'; did you mean minilm+static?
     """
-    kind, colon, model = spec.partition(":")
-    if kind not in ENCODERS or bool(model) != (kind in NEEDS_MODEL) or bool(colon) != bool(model):
-        near = difflib.get_close_matches(kind, ENCODERS, n=1, cutoff=0.5)
-        name = f"{near[0]}:NAME" if near and near[0] in NEEDS_MODEL else "".join(near)
-        cure = f"did you mean {name}?" if name else "give one of them"
-        raise InputError("minilm, static, st:NAME or openai:NAME", repr(spec), "--encoder", cure)
+    parts = split_spec(spec)
+    if not all(map(_is_known, parts)):
+        meant = [part if _is_known(part) else _nearest(part) for part in parts]
+        cure = f"did you mean {'+'.join(meant)}?" if all(meant) and len(meant) <= 2 else "give one of them"
+        raise InputError(FORMS, repr(spec), "--encoder", cure)
+    if len(parts) > 2 or len(set(parts)) < len(parts):
+        raise InputError(
+            "two unlike encoders at most", repr(spec), "--encoder", "give one, or two as in minilm+static"
+        )
+    encoders = [_load(part, base_url, threads) for part in parts]
+    return JoinedEncoder(*encoders) if len(encoders) == 2 else encoders[0]
+
+
+def _is_known(part: str) -> bool:
+    kind, colon, model = part.partition(":")
+    return kind in ENCODERS and bool(model) == bool(colon) == (kind in NEEDS_MODEL)
+
+
+def _nearest(part: str) -> str:
+    """Return the form that comes closest to a part of unknown form, empty where none does."""
+    near = difflib.get_close_matches(part.partition(":")[0], ENCODERS, n=1, cutoff=0.5)
+    return f"{near[0]}:NAME" if near and near[0] in NEEDS_MODEL else "".join(near)
+
+
+def _load(part: str, base_url: str | None, threads: int | None) -> Encoder:
+    kind, _, model = part.partition(":")
     return ENCODERS[kind](EncoderOptions(model, base_url, threads))
 
 
