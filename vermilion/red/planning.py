@@ -8,13 +8,13 @@ import numpy as np
 
 from vermilion.config import RunSettings
 from vermilion.learn.uncertainty import candidate_counts, select
-from vermilion.red.asking import confirmed, nearest_examples
+from vermilion.red.asking import Examples, confirmed
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Proposals
 from vermilion.red.state import Asked, State, Step
 from vermilion.types import BoolArray
 
-RANDOM_SHARE = 0.08
+RANDOM_SHARE = 0.05
 AUDIT_SHARE = 0.06
 AUDIT_LEAST, AUDIT_MOST = 30, 400
 MANY_LABELS, MOST_OPTIONS, MOST_OPTIONS_OF_MANY = 500, 20, 50
@@ -75,14 +75,14 @@ class Planner:
         return list(place), tuple(place[row] for row in drawn)
 
     def _write_out(self, rows: list[int], *, single: bool) -> tuple[Asked, ...]:
-        known = confirmed(self.problem, self.state.answers)
+        examples = Examples.of(confirmed(self.problem, self.state.answers))
         asked = []
         for row, count in zip(rows, self._counts(rows, single=single), strict=True):
             out = self.state.ruled_out.get(row, ())
             ranked = self.proposals.labels[row].tolist()
             # An audit may draw a text for which the expert ruled every label out: it is asked all of them again.
             options = tuple([label for label in ranked if label not in out] or ranked)[:count]
-            asked.append(Asked(row, options, nearest_examples(known, self.problem.X_open[row], options)))
+            asked.append(Asked(row, options, examples.nearest(self.problem.X_open[row], options)))
         return tuple(asked)
 
     def _counts(self, rows: list[int], *, single: bool) -> list[int]:
