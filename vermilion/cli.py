@@ -22,7 +22,10 @@ from vermilion.red.outputs import summary_json
 from vermilion.red.plan import Plan
 from vermilion.red.predict import Predictor, predict_file
 from vermilion.red.run import Result
+from vermilion.scale import Cluster, Input, encode_file, encode_on_ray, predict_on_ray
 from vermilion.screen import Screen, show_plan, show_summary
+from vermilion.world.encoders import load_encoder
+from vermilion.world.models import load_model
 from vermilion.world.source import BadRows, Columns
 
 app = typer.Typer(
@@ -34,6 +37,9 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Ray = Annotated[str | None, typer.Option(help="Work on Ray: local, auto or HOST:PORT; needs the extra ray.")]
+Workers = Annotated[int | None, typer.Option(help="Workers on Ray, a core each; else all cores.")]
 
 ENCODER = "minilm, static, st:NAME, openai:NAME or two of them: minilm+static."
 INTERRUPTED = 130
@@ -96,12 +102,16 @@ def run(
         Literal["margin", "entropy", "least-confidence", "committee"],
         typer.Option(help="margin, entropy, least-confidence or committee."),
     ] = "margin",
+    names: Annotated[bool, typer.Option(help="Learn from label names, where that helps.")] = True,
+    learn_pool: Annotated[
+        bool, typer.Option("--pool/--no-pool", help="Learn from the pool as a whole, where that helps.")
+    ] = True,
     target: Annotated[float, typer.Option(help="Agreement with the expert to certify; ends the run.")] = 0.95,
     confidence: Annotated[float, typer.Option(help="Confidence of the certificate.")] = 0.95,
     max_calls: Annotated[int | None, typer.Option(help="Most questions to the expert.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens, prompt and completion.")] = None,
     max_cost: Annotated[float | None, typer.Option(help="Most US dollars; needs --price.")] = None,
-    rounds: Annotated[int, typer.Option(help="Rounds that the questions are spread over.")] = 10,
+    rounds: Annotated[int, typer.Option(help="Rounds that the questions are spread over.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over; paid answers are kept.")] = False,
     store: Annotated[
@@ -131,6 +141,8 @@ def run(
         ask=ask,
         candidates=_candidates(candidates),
         uncertainty=uncertainty,
+        names=names,
+        pool=learn_pool,
         target=target,
         confidence=confidence,
         rounds=rounds,
@@ -222,21 +234,72 @@ def predict(
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed beside.")
     ] = False,
+    ray: Ray = None,
+    workers: Workers = None,
 ) -> None:
     """Label every text of INPUT with MODEL; memory stays bounded whatever INPUT's size."""
     target = out_file or ("labels.jsonl" if source == "-" else f"{Path(source).with_suffix('')}.labels.jsonl")
+    cluster = _cluster(ray, workers)
+    columns = Columns(text_column, id=id_column)
     screen = Screen(err)
-    skipped = BadRows() if skip_bad_rows else None
-    predictor = Predictor.load(model, base_url)
+    skipped = BadRows()
     screen.start("labelling", None)
     try:
-        count = predict_file(predictor, source, target, Columns(text_column, id=id_column), screen, skipped)
+        if cluster is None:
+            predictor = Predictor.load(model, base_url)
+            bad = skipped if skip_bad_rows else None
+            count = predict_file(predictor, source, target, columns, screen, bad)
+        else:
+            texts = Input(source, columns, skip_bad_rows)
+            count, skipped = predict_on_ray(load_model(model), texts, target, cluster, screen, base_url)
     finally:
         screen.done()
-    if skipped is not None and skipped.count:
-        skipped.write(f"{target}.left_out.jsonl")
-        screen.note(f"{skipped.count} bad rows left out, listed in {target}.left_out.jsonl")
+    _list_left_out(skipped, f"{target}.left_out.jsonl")
     out.print(f"{count:,} texts labelled in {target}")
+
+
+@app.command()
+def encode(
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Texts of any number, or - for stdin.")],
+    vectors: Annotated[Path, typer.Option(help="Folder of the vectors: OUT/vectors of a run.")],
+    encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    base_url: Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed beside.")
+    ] = False,
+    ray: Ray = None,
+    workers: Workers = None,
+) -> None:
+    """Encode the texts of INPUT ahead of a run, which then finds their vectors in its folder."""
+    cluster = _cluster(ray, workers)
+    texts = Input(source, Columns(text_column), skip_bad_rows)
+    screen = Screen(err)
+    loaded = load_encoder(encoder, base_url=base_url)
+    screen.start("encoding", None)
+    try:
+        if cluster is None:
+            count, skipped = encode_file(loaded, texts, vectors, screen)
+        else:
+            count, skipped = encode_on_ray(loaded, texts, vectors, cluster, screen, base_url)
+    finally:
+        screen.done()
+    _list_left_out(skipped, f"{vectors}.left_out.jsonl")
+    out.print(f"{count:,} texts encoded in {vectors}")
+
+
+def _cluster(address: str | None, workers: int | None) -> Cluster | None:
+    if address is None:
+        if workers is not None:
+            raise InputError("--ray with --workers", "none", "--workers", "add --ray local, or leave it out")
+        return None
+    return Cluster(address, workers).checked()
+
+
+def _list_left_out(skipped: BadRows, path: str) -> None:
+    if skipped.count:
+        skipped.write(path)
+        err.print(f"{skipped.count} bad rows left out, listed in {path}", markup=False)
 
 
 @app.command()

@@ -55,6 +55,10 @@ class ModelError(VermilionError):
     """A model folder or a weights file is missing, damaged or not what its hash says."""
 
 
+class ClusterError(VermilionError):
+    """A Ray cluster cannot be reached, or what runs on it failed for good."""
+
+
 class ExpertError(VermilionError):
     """The expert cannot be used at all (no key, unknown model, refused); single failed answers are not errors."""
 

@@ -80,10 +80,21 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    r"""Yield each row as a line of a .jsonl file.
+
+    Examples
+    --------
+    >>> list(json_lines([{"id": "0", "label": "café"}]))
+    ['{"id": "0", "label": "café"}\n']
+    """
+    return (_json(row) + "\n" for row in rows)
+
+
 @contextmanager
 def _jsonl_sink(path: Path) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="\n") as stream:
-        yield lambda rows: stream.writelines(_json(row) + "\n" for row in rows)
+        yield lambda rows: stream.writelines(json_lines(rows))
 
 
 @contextmanager

@@ -120,16 +120,36 @@ class VectorCache:
             self._compact()
         return out
 
+    def missing(self, texts: Sequence[str]) -> list[int]:
+        """Return the rows whose vectors are not kept here, of a text that repeats only the first."""
+        keys, first = np.unique(_keys_of(texts), return_index=True)
+        self._refresh()
+        return sorted(first[~np.isin(keys, self._keys)].tolist())
+
+    def add(self, texts: Sequence[str], vectors: FloatArray) -> None:
+        """Keep vectors that this encoder computed elsewhere, shape (len(texts), dimension).
+
+        Raises
+        ------
+        ModelError
+            They are not finite unit rows of that shape.
+        """
+        self._keep(_keys_of(texts), vectors)
+        self._compact()
+
     def _encode_chunk(self, texts: list[str], keys: Keys) -> FloatArray:
         vectors = self._encoder.encode(texts)
-        expected = (len(texts), self._encoder.dimension)
+        self._keep(keys, vectors)
+        return vectors
+
+    def _keep(self, keys: Keys, vectors: FloatArray) -> None:
+        expected = (len(keys), self._encoder.dimension)
         if vectors.shape != expected or not _are_unit(vectors).all():
             raise ModelError(
                 f"{self._encoder.name}: expected finite unit rows of shape {expected}, found other "
                 f"(shape {vectors.shape}); nothing was kept, check the encoder"
             )
         self._save(keys, vectors)
-        return vectors
 
     def _fill(self, out: FloatArray, keys: Keys, rows: IntArray) -> BoolArray:
         """Copy what the folder has for `keys` into `out[rows]`; return which were found."""
