@@ -14,7 +14,7 @@ from benchmarks.speed.machine import PeakMemory
 from benchmarks.speed.rows import RealRows, Rows, a_label, noisy
 from benchmarks.speed.timing import Times
 from vermilion.learn.uncertainty import candidate_counts, select
-from vermilion.red.asking import Confirmed, nearest_examples
+from vermilion.red.asking import Confirmed, Examples, nearest_examples
 from vermilion.red.planning import MOST_OPTIONS_OF_MANY
 from vermilion.red.proposals import Model, Proposals, propose
 
@@ -84,8 +84,9 @@ def _round(
     counts = candidate_counts(proposals.proba[chosen], most=width)
 
     def examples() -> None:
+        by_label = Examples.of(confirmed)
         for row, count in zip(chosen.tolist(), counts.tolist(), strict=True):
-            nearest_examples(confirmed, pool.X[row], proposals.labels[row, :count].tolist())
+            nearest_examples(by_label, pool.X[row], proposals.labels[row, :count].tolist())
 
     _timed(seconds["examples"], examples)
 

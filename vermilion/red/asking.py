@@ -42,8 +42,37 @@ def confirmed(problem: Problem, answers: IntArray) -> Confirmed:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Confirmed texts by label: a question looks at those of its options, not at all there are.
+
+    Attributes
+    ----------
+    known : Confirmed
+    order : ndarray of int, shape (n,)
+        Rows of `known`, label by label; those of one label in their order.
+    labels : ndarray of int, shape (n,)
+        The label of each row in `order`.
+    """
+
+    known: Confirmed
+    order: IntArray
+    labels: IntArray
+
+    @classmethod
+    def of(cls, known: Confirmed) -> Examples:
+        """Sort confirmed texts by label, which is worth it once for all questions of a step."""
+        order = np.argsort(known.y, kind="stable")
+        return cls(known, order, known.y[order])
+
+
 def nearest_examples(
-    known: Confirmed, x: FloatArray, options: Sequence[int], most: int = MOST_EXAMPLES
+    examples: Examples,
+    x: FloatArray,
+    options: Sequence[int],
+    *,
+    but: int | None = None,
+    most: int = MOST_EXAMPLES,
 ) -> tuple[tuple[int, int], ...]:
     """Choose the confirmed texts of each option that are nearest to a text: (label number, place) pairs.
 
@@ -52,13 +81,26 @@ def nearest_examples(
     Parameters
     ----------
     x : ndarray of shape (d,)
+    but : int, optional
+        The place of a text that is no example: the text itself.
+
+    Examples
+    --------
+    >>> known = Confirmed(np.eye(3), np.array([1, 0, 1]), np.array([-1, -2, 7]))
+    >>> nearest_examples(Examples.of(known), np.array([0.0, 0.5, 1.0]), [1, 0], but=7)
+    ((1, -1), (0, -2))
     """
     each = max(1, min(4, most // max(len(options), 1)))
+    starts = np.searchsorted(examples.labels, options, side="left").tolist()
+    ends = np.searchsorted(examples.labels, options, side="right").tolist()
+    X, places = examples.known.X, examples.known.places
     found: list[tuple[int, int]] = []
-    for option in options:
-        rows = np.flatnonzero(known.y == option)
-        best = rows[np.argsort(-(known.X[rows] @ x), kind="stable")[:each]]
-        found += [(int(option), int(known.places[row])) for row in best]
+    for option, start, end in zip(options, starts, ends, strict=True):
+        rows = examples.order[start:end]
+        if but is not None:
+            rows = rows[places[rows] != but]
+        best = rows[np.argsort(-(X[rows] @ x), kind="stable")[:each]]
+        found += [(int(option), place) for place in places[best].tolist()]
     return tuple(found[: max(most, len(options))])
 
 

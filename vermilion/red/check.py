@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vermilion.learn.uncertainty import candidate_counts, margin
-from vermilion.red.asking import Confirmed, Desk, nearest_examples, to_question
+from vermilion.red.asking import Desk, Examples, confirmed, nearest_examples, to_question
 from vermilion.red.problem import Problem
 from vermilion.red.state import Asked
 from vermilion.red.training import Choice
@@ -50,13 +50,15 @@ def check_expert(
     rows, truth = choice.held_out[places], problem.y_given[choice.held_out[places]]
     order = np.argsort(-proba, axis=1, kind="stable")
     counts = candidate_counts(proba, most=candidates)
+    options_of = [ranked[:count].tolist() for ranked, count in zip(order, counts, strict=True)]
+    examples = Examples.of(confirmed(problem, np.full(len(problem.open_texts), -1)))
     asked = [
         Asked(
-            -1 - int(row),
-            tuple(ranked[:count].tolist()),
-            nearest_examples(_others(problem, int(row)), problem.X_given[row], ranked[:count].tolist()),
+            -1 - row,
+            tuple(options),
+            nearest_examples(examples, problem.X_given[row], options, but=-1 - row),
         )
-        for row, ranked, count in zip(rows, order, counts, strict=True)
+        for row, options in zip(rows.tolist(), options_of, strict=True)
     ]
     verdicts = desk.ask([to_question(problem, item, "choose") for item in asked], STEP)
     answered = sorted(verdicts)
@@ -68,11 +70,6 @@ def check_expert(
     if hard.any():
         scores |= {"expert_hard": right[hard].mean(), "head_hard": head_right[hard].mean()}
     return {name: float(value) for name, value in scores.items()}
-
-
-def _others(problem: Problem, row: int) -> Confirmed:
-    kept = np.delete(np.arange(len(problem.y_given)), row)
-    return Confirmed(problem.X_given[kept], problem.y_given[kept], -1 - kept)
 
 
 def _expected(names: list[str], asked: Asked, truth: int) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vermilion.config import RunSettings
 from vermilion.learn.uncertainty import candidate_counts, select
-from vermilion.red.asking import Examples, confirmed
+from vermilion.red.asking import Examples, confirmed, nearest_examples
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Proposals
 from vermilion.red.state import Asked, State, Step
@@ -82,7 +82,7 @@ class Planner:
             ranked = self.proposals.labels[row].tolist()
             # An audit may draw a text for which the expert ruled every label out: it is asked all of them again.
             options = tuple([label for label in ranked if label not in out] or ranked)[:count]
-            asked.append(Asked(row, options, examples.nearest(self.problem.X_open[row], options)))
+            asked.append(Asked(row, options, nearest_examples(examples, self.problem.X_open[row], options)))
         return tuple(asked)
 
     def _counts(self, rows: list[int], *, single: bool) -> list[int]:

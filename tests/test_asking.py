@@ -1,0 +1,45 @@
+"""Which confirmed texts a question shows as examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vermilion.red.asking import Confirmed, Examples, nearest_examples
+from vermilion.types import FloatArray
+
+
+def by_looking_at_all(
+    known: Confirmed, x: FloatArray, options: Sequence[int], but: int, most: int
+) -> list[tuple[int, int]]:
+    """Return the examples of each option, found row by row."""
+    each = max(1, min(4, most // max(len(options), 1)))
+    found = []
+    for option in options:
+        rows = [row for row, label in enumerate(known.y) if label == option and int(known.places[row]) != but]
+        rows.sort(key=lambda row: -float(known.X[row] @ x))
+        found += [(option, int(known.places[row])) for row in rows[:each]]
+    return found[: max(most, len(options))]
+
+
+@given(
+    seed=st.integers(0, 1000),
+    y=st.lists(st.integers(0, 5), max_size=30),
+    options=st.lists(st.integers(0, 7), max_size=8, unique=True),
+    but=st.integers(-16, 15),
+    most=st.integers(1, 24),
+)
+def test_examples_are_the_nearest_of_each_option(
+    seed: int, y: list[int], options: list[int], but: int, most: int
+) -> None:
+    """Vectors are small whole numbers, so that products are exact and there are ties; some labels have no text."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-2, 3, size=(len(y), 3)).astype(np.float32)
+    known = Confirmed(X, np.array(y, dtype=np.int64), rng.permutation(np.arange(-15, 15))[: len(y)])
+    x = rng.integers(-2, 3, size=3).astype(np.float32)
+    found = nearest_examples(Examples.of(known), x, options, but=but, most=most)
+    assert list(found) == by_looking_at_all(known, x, options, but, most)
+    assert but not in [place for _, place in found]
