@@ -116,6 +116,8 @@ def test_what_may_change_when_a_run_goes_on_is_not_its_identity() -> None:
         ("ask", "validate"),
         ("candidates", 5),
         ("uncertainty", "entropy"),
+        ("names", False),
+        ("pool", False),
         # An audit's bounds are made for one confidence; a run cannot have another afterwards.
         ("confidence", 0.9),
         ("seed", 1),

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 
 from e2e.command import SUMMARY_KEYS, Run, vermilion, write_csv
+from vermilion.world.models import load_model, save_model
 from vermilion.world.store import Store
 
 COLUMNS = ["id", "text", "label", "confidence", "source", "round", "candidates"]
@@ -162,6 +164,32 @@ def test_higher_cap_goes_on_without_asking_again(run: Run) -> None:
         assert {name: store.get(name) for name in steps} == steps
 
 
+@pytest.mark.parametrize(
+    ("options", "compared"),
+    [
+        (["--no-names", "--no-pool"], ["flat"]),
+        (["--no-pool"], ["flat", "flat + label names"]),
+        (["--no-names"], ["flat", "flat + pool"]),
+    ],
+)
+def test_names_and_pool_are_learned_from_only_where_they_may_be(
+    run: Run, options: list[str], compared: list[str]
+) -> None:
+    assert run("--max-calls", "20", *options).code in (0, 3)
+
+    assert [row["head"] for row in run.summary["heads_compared"]] == compared
+    settings = run.summary["settings"]
+    assert (settings["names"], settings["pool"]) == ("--no-names" not in options, "--no-pool" not in options)
+
+
+def test_names_and_pool_are_tried_unasked(run: Run) -> None:
+    assert run("--max-calls", "20").code in (0, 3)
+
+    _, named, pooled = (row["head"] for row in run.summary["heads_compared"])
+    assert named == "flat + label names"
+    assert pooled in ("flat + pool", "flat + label names + pool")
+
+
 def test_no_question_where_none_may_be_asked(run: Run) -> None:
     assert run("--max-calls", "0").code in (0, 3)
     assert run.summary["calls"] == 0
@@ -169,7 +197,13 @@ def test_no_question_where_none_may_be_asked(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["--seed", "1"], ["--head", "centroid"], ["--ask", "validate"], ["--expert-error", "0.2"]]
+    "options",
+    [
+        ["--seed", "1"],
+        ["--head", "centroid"],
+        ["--ask", "validate"],
+        ["--expert-error", "0.2"],
+    ],
 )
 def test_other_settings_in_the_same_folder_are_refused(run: Run, options: list[str]) -> None:
     assert run().code == 0
@@ -351,6 +385,27 @@ def test_predict_agrees_with_the_decisions_of_the_model(run: Run, monkeypatch: p
     assert (ended.code, ended.err) == (0, "")
     with piped.open(encoding="utf-8", newline="") as file:
         assert [row["label"] for row in csv.DictReader(file)] == [row["label"] for row in rows]
+
+
+def test_two_encoders_as_one_serve_run_and_predict(run: Run) -> None:
+    assert run("--encoder", "minilm+static", "--expert", "none", "--no-pool").code == 0
+    assert run.summary["encoder"] == "minilm+static"
+    model, target = run.folder / "model", run.folder / "more.jsonl"
+
+    ended = vermilion("predict", str(model), str(run.data.pool), "--out", str(target))
+
+    assert (ended.code, ended.err) == (0, "")
+    rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    auto = {row["id"]: row["label"] for row in run.decisions if row["source"] == "auto"}
+    assert len(auto) > 100
+    assert {row["id"]: row["label"] for row in rows if row["id"] in auto} == auto
+    assert "MIT" in (model / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+    loaded = load_model(model)
+    save_model(model, replace(loaded, encoder="static+minilm"), "")
+    refused = vermilion("predict", str(model), str(run.data.pool), "--out", str(target))
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert f"expected encoder static+minilm {loaded.encoder_digest}, found " in refused.err
 
 
 def test_damaged_model_folder_is_refused(run: Run, tmp_path: Path) -> None:

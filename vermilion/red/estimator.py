@@ -38,6 +38,8 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     target : float
         Agreement with the expert at which to stop, once certified.
     rounds : int
+    use_names, use_pool : bool
+        Learn from label names, and from the pool as a whole, where that helps on labelled texts held out.
     out : path or None
         Folder for vectors and answers, in which an interrupted `fit` goes on. None uses a passing one, and is
         refused where an expert could be paid.
@@ -67,7 +69,9 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         expert: Expert | None = None,
         max_calls: int | None = None,
         target: float = 0.95,
-        rounds: int = 10,
+        rounds: int = 20,
+        use_names: bool = True,
+        use_pool: bool = True,
         out: str | Path | None = None,
         random_state: int = 0,
     ) -> None:
@@ -77,6 +81,8 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_calls = max_calls
         self.target = target
         self.rounds = rounds
+        self.use_names = use_names
+        self.use_pool = use_pool
         self.out = out
         self.random_state = random_state
 
@@ -96,6 +102,8 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             expert=expert.name,
             target=self.target,
             rounds=self.rounds,
+            names=self.use_names,
+            pool=self.use_pool,
             seed=self.random_state,
             caps=Caps(max_calls=self.max_calls),
         ).checked()
