@@ -106,10 +106,6 @@ def run(
     learn_pool: Annotated[
         bool, typer.Option("--pool/--no-pool", help="Learn from the pool as a whole, where that helps.")
     ] = True,
-    names: Annotated[bool, typer.Option(help="Learn from label names, where that helps.")] = True,
-    learn_pool: Annotated[
-        bool, typer.Option("--pool/--no-pool", help="Learn from the pool as a whole, where that helps.")
-    ] = True,
     target: Annotated[float, typer.Option(help="Agreement with the expert to certify; ends the run.")] = 0.95,
     confidence: Annotated[float, typer.Option(help="Confidence of the certificate.")] = 0.95,
     max_calls: Annotated[int | None, typer.Option(help="Most questions to the expert.")] = None,
