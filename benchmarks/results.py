@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,14 +59,30 @@ class Results:
 
 
 def machine() -> dict[str, Any]:
-    """Return what a figure depends on besides its condition: processor, cores, versions."""
+    """Return what a figure depends on besides its condition: processor, cores, versions, commit."""
     versions = {name: importlib.metadata.version(name) for name in ("vermilion", *LIBRARIES)}
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
         **versions,
+        "commit": commit(),
     }
+
+
+def commit() -> str:
+    """Return the commit checked out, with a + where tracked files differ from it."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
 
 
 def _processor() -> str:

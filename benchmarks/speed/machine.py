@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.results import commit
+
 SIDE = 2048
 MIB = 1024.0
 
@@ -129,19 +131,4 @@ def _status(field: str) -> float:
 def facts() -> dict[str, Any]:
     """Return what the results' own facts of the machine leave out: its memory and the commit measured."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return {"memory_gib": round(pages * size / 2**30, 1), "commit": _commit()}
-
-
-def _commit() -> str:
-    """Return the commit checked out, with a + where tracked files differ from it."""
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
+    return {"memory_gib": round(pages * size / 2**30, 1), "commit": commit()}
