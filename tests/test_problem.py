@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,3 +94,11 @@ def test_rivals_are_all_others_the_most_similar_first() -> None:
     assert rivals["it"] == ("near", "middle", "far")
     assert rivals["far"] == ("middle", "near", "it")
     assert all({name, *others} == {"it", "far", "near", "middle"} for name, others in rivals.items())
+
+
+def test_rivals_that_are_alike_keep_the_order_of_the_labels_and_no_label_is_its_own() -> None:
+    problem = make_problem(n_labels=5)
+    same = replace(problem, X_given=np.ones_like(problem.X_given))
+    assert same.rivals() == {name: tuple("abcde".replace(name, "")) for name in "abcde"}
+    alone = replace(problem, labels=problem.labels[:1], X_given=problem.X_given[:3], y_given=np.zeros(3, int))
+    assert alone.rivals() == {"a": ()}
