@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -504,3 +505,18 @@ def test_check_labels_refuses(texts: Texts, words: str) -> None:
 )
 def test_data_hash_sees_each_part(other: Texts) -> None:
     assert data_hash(other) != data_hash(Texts(("0",), ("x",), (("a",),), "where.csv"))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@given(rows=st.lists(st.tuples(TEXT, TEXT, st.lists(TEXT, max_size=3)), max_size=4), labelled=st.booleans())
+def test_the_data_hash_is_that_of_the_rows_as_json(
+    rows: list[tuple[str, str, list[str]]], labelled: bool
+) -> None:
+    """A run is continued only where the hash is the one that its record has: it must never change."""
+    ids, texts, names = (tuple(row[part] for row in rows) for part in range(3))
+    labels = tuple(tuple(some) for some in names) if labelled else None
+    lines = [json.dumps([id_, text, some if labelled else None]) + "\n" for id_, text, some in rows]
+    expected = hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert data_hash(Texts(ids, texts, labels)) == expected

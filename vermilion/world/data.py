@@ -136,9 +136,10 @@ def data_hash(texts: Texts) -> str:
     True
     """
     digest = hashlib.sha256()
+    string = json.JSONEncoder().encode  # quick for a string alone; a list takes it three times as long
     for i, (id_, text) in enumerate(zip(texts.ids, texts.texts, strict=True)):
-        row = [id_, text, None if texts.labels is None else texts.labels[i]]
-        digest.update(json.dumps(row).encode() + b"\n")
+        names = "null" if texts.labels is None else f"[{', '.join(map(string, texts.labels[i]))}]"
+        digest.update(f"[{string(id_)}, {string(text)}, {names}]\n".encode())
     return digest.hexdigest()
 
 
