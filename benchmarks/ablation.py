@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -286,7 +287,15 @@ def _title(condition: Mapping[str, Any]) -> str:
 
 def _key(row: Row) -> Key:
     condition = row["condition"]
-    return _title(condition), condition["contestant"], condition["seed"]
+    return _alike(condition), condition["contestant"], condition["seed"]
+
+
+def _alike(condition: Mapping[str, Any]) -> str:
+    """Return what runs that may be compared have in common."""
+    return json.dumps(
+        {name: value for name, value in condition.items() if name not in {"contestant", "seed"}},
+        sort_keys=True,
+    )
 
 
 def _written(line: figures.Line, ends: Mapping[Key, float]) -> str:
@@ -311,8 +320,9 @@ def _written(line: figures.Line, ends: Mapping[Key, float]) -> str:
 
 
 def _differences(line: figures.Line, base: str, ends: Mapping[Key, float]) -> list[float]:
-    title = _title(line.condition)
-    own = {key: value for key, value in ends.items() if key[:2] == (title, line.contestant)}
+    alike = _alike(line.condition)
     return [
-        value - ends[title, base, seed] for (_, _, seed), value in own.items() if (title, base, seed) in ends
+        value - ends[alike, base, seed]
+        for (condition, name, seed), value in ends.items()
+        if (condition, name) == (alike, line.contestant) and (alike, base, seed) in ends
     ]
