@@ -515,8 +515,8 @@ def test_the_data_hash_is_that_of_the_rows_as_json(
     rows: list[tuple[str, str, list[str]]], labelled: bool
 ) -> None:
     """A run is continued only where the hash is the one that its record has: it must never change."""
-    ids, texts, names = (tuple(row[part] for row in rows) for part in range(3))
-    labels = tuple(tuple(some) for some in names) if labelled else None
-    lines = [json.dumps([id_, text, some if labelled else None]) + "\n" for id_, text, some in rows]
+    ids, texts = tuple(id_ for id_, _, _ in rows), tuple(text for _, text, _ in rows)
+    labels = tuple(tuple(names) for _, _, names in rows) if labelled else None
+    lines = [json.dumps([id_, text, names if labelled else None]) + "\n" for id_, text, names in rows]
     expected = hashlib.sha256("".join(lines).encode()).hexdigest()
     assert data_hash(Texts(ids, texts, labels)) == expected
