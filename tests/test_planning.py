@@ -92,7 +92,7 @@ def test_a_round_begins_with_its_random_share_then_the_most_uncertain_follow() -
     assert plan.proposals.score[left].mean() < scores.min()
 
 
-@pytest.mark.parametrize(("size", "n_random"), [(1, 1), (3, 3), (20, 5), (100, 8)])
+@pytest.mark.parametrize(("size", "n_random"), [(1, 1), (3, 3), (20, 5), (200, 10)])
 def test_small_rounds_draw_five_at_random_where_they_can(size: int, n_random: int) -> None:
     assert len(planner(make_problem(n_open=200)).round(0, size).draws) == n_random
 
