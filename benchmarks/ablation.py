@@ -165,7 +165,8 @@ VARIANTS: tuple[Variant, ...] = (
     _setting("candidates", 5),
     _subset("subset head's arbiter: off", arbiter="none"),
     _setting("uncertainty", "committee"),
-    # The pool's two ways of learning are put together in one function, which is replaced by either of them.
+    # The pool's two ways of learning are put together in one function, which is replaced by either of them. A run
+    # still learns from the pool only where that helps on held-out texts: where it does not, it is "pool: off".
     Variant(
         "pool: spread labels alone",
         swaps=(partial(patch.object, transduction, "geometric_mean", lambda spread, student: spread),),
