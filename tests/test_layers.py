@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -168,6 +169,23 @@ def test_imports_point_down(module: Module) -> None:
             f"{module.at(found.line)}: {module.name} (row {own}) must not import {found.target} "
             f"(row {target}); move what both need to a smaller row, or hand it in as an argument"
         )
+
+
+def test_help_and_usage_errors_wait_for_no_heavy_library() -> None:
+    heavy = {
+        "sklearn",
+        "scipy",
+        "polars",
+        "sqlalchemy",
+        "pydantic",
+        "onnxruntime",
+        "openai",
+        "plotly",
+        "jinja2",
+    }
+    code = f"import sys, vermilion.cli; print(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_no_import_cycle() -> None:

@@ -1,4 +1,8 @@
-"""The commands: parse, call one use case, print. Errors become one line and an exit code here and nowhere else."""
+"""The commands: parse, call one use case, print. Errors become one line and an exit code here and nowhere else.
+
+What a command needs is imported in it: scikit-learn, SciPy, polars and SQLAlchemy take seconds to import, which
+neither --help nor a usage error should wait for.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from vermilion import __version__
 from vermilion.config import Caps, RunSettings
-from vermilion.demo import prepare
 from vermilion.errors import InputError, VermilionError
-from vermilion.red.files import Request, run_files
-from vermilion.red.outputs import summary_json
-from vermilion.red.plan import Plan
-from vermilion.red.predict import Predictor, predict_file
-from vermilion.red.run import Result
-from vermilion.scale import Cluster, Input, encode_file, encode_on_ray, predict_on_ray
 from vermilion.screen import Screen, show_plan, show_summary
-from vermilion.world.encoders import load_encoder
-from vermilion.world.models import load_model
-from vermilion.world.source import BadRows, Columns
+
+if TYPE_CHECKING:
+    from vermilion.red.files import Request
+    from vermilion.red.plan import Plan
+    from vermilion.red.run import Result
+    from vermilion.scale import Cluster
+    from vermilion.world.source import BadRows
 
 app = typer.Typer(
     add_completion=False,
@@ -149,6 +150,11 @@ def run(
         seed=seed,
         caps=Caps(max_calls, max_tokens, max_cost),
     ).checked()
+    prices = _prices(price)
+
+    from vermilion.red.files import Request, run_files
+    from vermilion.world.source import Columns
+
     request = Request(
         labelled=labelled,
         pool=pool,
@@ -159,7 +165,7 @@ def run(
         store=store,
         fresh=fresh,
         skip_bad_rows=skip_bad_rows,
-        prices=_prices(price),
+        prices=prices,
         title=Path(pool).stem,
     )
     result = run_files(request, settings, Screen(err), _approver(stop=plan, yes=yes))
@@ -209,6 +215,8 @@ def _approver(*, stop: bool, yes: bool) -> Callable[[Plan], bool]:
 
 def _show(result: Result, request: Request, *, as_json: bool) -> None:
     if as_json:
+        from vermilion.red.outputs import summary_json
+
         sys.stdout.write(summary_json(result.summary))
         return
     folder = request.out
@@ -240,6 +248,11 @@ def predict(
     """Label every text of INPUT with MODEL; memory stays bounded whatever INPUT's size."""
     target = out_file or ("labels.jsonl" if source == "-" else f"{Path(source).with_suffix('')}.labels.jsonl")
     cluster = _cluster(ray, workers)
+    from vermilion.red.predict import Predictor, predict_file
+    from vermilion.scale import Input, predict_on_ray
+    from vermilion.world.models import load_model
+    from vermilion.world.source import BadRows, Columns
+
     columns = Columns(text_column, id=id_column)
     screen = Screen(err)
     skipped = BadRows()
@@ -273,6 +286,10 @@ def encode(
 ) -> None:
     """Encode the texts of INPUT ahead of a run, which then finds their vectors in its folder."""
     cluster = _cluster(ray, workers)
+    from vermilion.scale import Input, encode_file, encode_on_ray
+    from vermilion.world.encoders import load_encoder
+    from vermilion.world.source import Columns
+
     texts = Input(source, Columns(text_column), skip_bad_rows)
     screen = Screen(err)
     loaded = load_encoder(encoder, base_url=base_url)
@@ -293,6 +310,8 @@ def _cluster(address: str | None, workers: int | None) -> Cluster | None:
         if workers is not None:
             raise InputError("--ray with --workers", "none", "--workers", "add --ray local, or leave it out")
         return None
+    from vermilion.scale import Cluster
+
     return Cluster(address, workers).checked()
 
 
@@ -308,6 +327,9 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
 ) -> None:
     """Label 4,916 diagnosis texts in 283 categories, with a simulated expert that errs in 5 of 100 answers."""
+    from vermilion.demo import prepare
+    from vermilion.red.files import run_files
+
     request, settings = prepare(out_dir)
     err.print(
         "Simulation: the expert is an oracle that knows the right labels and errs in 5 % of its answers."

@@ -19,6 +19,7 @@ from vermilion.errors import CapReachedError
 from vermilion.learn import stopping
 from vermilion.learn.certificate import clopper_pearson, extend
 from vermilion.red.asking import Desk, to_question
+from vermilion.red.hindsight import Hindsight
 from vermilion.red.planning import Planner, audit_size, most_options
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
@@ -101,6 +102,7 @@ class Loop:
         self.rounds: list[RoundRecord] = []
         self.delta_left = 1 - settings.confidence
         self.certificate: Certificate | None = None
+        self.hindsight = Hindsight()
         self.cap_hit = ""
         self.limits = repr((settings.caps, settings.rounds, settings.target, settings.confidence))
         shuffled = np.random.default_rng([settings.seed, 1]).permutation(len(problem.open_texts))
@@ -125,6 +127,8 @@ class Loop:
             start = time.perf_counter()
             closed = number + 1 < self.recorded
             step, tally = self._ask(number, step, closed=closed)
+            if self.model.pool:
+                self.hindsight.add(self.problem, self.model, fitted.proposals, step, self.state.answers)
             agreement = self._agreement(step, tally)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
             if step.kind == "audit" and not closed:
@@ -134,10 +138,11 @@ class Loop:
                     reason = step.reason if step.limits == self.limits else self._reason()
                 if reason:
                     break
+        model, proposals = self.hindsight.applied(self.model, fitted.proposals)
         return Outcome(
             self.state,
-            self.model,
-            fitted.proposals,
+            model,
+            proposals,
             tuple(self.rounds),
             self.certificate,
             reason,

@@ -58,7 +58,7 @@ def saved_model(result: Result, encoder: Encoder) -> SavedModel:
         ran.choice.kind,
         ran.outcome.model.head,
         ran.problem.labels,
-        ran.choice.temperature,
+        ran.outcome.model.temperature,
         summary.encoder,
         encoder.digest,
         origin,
