@@ -1,0 +1,85 @@
+"""The solver finds the optimum that scikit-learn finds, in blocks, and says where it did not come to an end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from vermilion.learn.softmax_fit import Solver, Weights, fit_softmax
+from vermilion.learn.softmax_solver import Objective, minimise
+from vermilion.types import FloatArray, IntArray
+
+
+def rows(n: int = 300, n_classes: int = 5, d: int = 12, seed: int = 0) -> tuple[FloatArray, IntArray]:
+    """Return unit vectors and classes that overlap."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(n) % n_classes
+    X = rng.normal(size=(n_classes, d))[codes] + rng.normal(size=(n, d))
+    return X / np.linalg.norm(X, axis=1, keepdims=True), codes
+
+
+def objective(X: FloatArray, codes: IntArray, weight: FloatArray | None = None, C: float = 10.0) -> Objective:
+    """Return the objective at this C."""
+    penalty = np.append(np.full(X.shape[1], 1 / C), 0.0)
+    weight = np.ones(len(X)) if weight is None else weight
+    return Objective(X, codes, weight, penalty, int(codes.max()) + 1)
+
+
+def test_gradient_is_that_of_the_loss() -> None:
+    X, codes = rows(60)
+    problem = objective(X, codes, np.linspace(0.1, 2, 60))
+    shape = (5, 13)
+    point = np.random.default_rng(1).normal(size=shape).ravel()
+    error = check_grad(
+        lambda w: problem(w.reshape(shape))[0], lambda w: problem(w.reshape(shape))[1].ravel(), point
+    )
+    assert error < 1e-4
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, codes = rows(100)
+    W = np.random.default_rng(1).normal(size=(5, 13))
+    whole = objective(X, codes)(W)
+    monkeypatch.setattr("vermilion.learn.softmax_solver.BLOCK_CELLS", 35)
+    parts = objective(X, codes)(W)
+    assert parts[0] == pytest.approx(whole[0])
+    np.testing.assert_allclose(parts[1], whole[1], atol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [3, 5, 20])
+@pytest.mark.parametrize("C", [0.1, 10.0, 300.0])
+def test_the_optimum_is_that_of_scikit_learn(n_classes: int, C: float) -> None:
+    X, codes = rows(n_classes=n_classes)
+    weight = np.random.default_rng(2).uniform(0.2, 2, len(X))
+    found, _, converged = minimise(objective(X, codes, weight, C), np.zeros((n_classes, 13)), 500, 1e-12)
+    assert converged
+    known = LogisticRegression(C=C, tol=1e-8, max_iter=5000).fit(X, codes, weight)
+    ours = X @ found[:, :-1].T + found[:, -1]
+    theirs = X @ known.coef_.T + known.intercept_
+    np.testing.assert_allclose(
+        ours - ours.mean(axis=1, keepdims=True), theirs - theirs.mean(axis=1, keepdims=True), atol=5e-3
+    )
+
+
+def test_fewer_steps_than_plain_l_bfgs() -> None:
+    X, codes = rows(3000, 60, 32)
+    _, steps, _ = minimise(objective(X, codes, C=30.0), np.zeros((60, 33)), 500, 1e-4)
+    plain = LogisticRegression(C=30.0, tol=1e-4 / 60, max_iter=5000).fit(X, codes)
+    assert steps < plain.n_iter_[0] / 1.5
+
+
+def test_from_the_optimum_there_is_hardly_a_step() -> None:
+    X, codes = rows()
+    found, _, _ = minimise(objective(X, codes), np.zeros((5, 13)), 500, 1e-9)
+    again, steps, _ = minimise(objective(X, codes), found, 500, 1e-6)
+    assert steps <= 2
+    np.testing.assert_allclose(again, found, atol=0.05)
+
+
+def test_too_few_steps_are_told() -> None:
+    X, codes = rows(3000, 60, 32)
+    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
+        fit_softmax(X, codes, Weights.zeros(60, X), Solver(100.0, 1))
