@@ -93,3 +93,15 @@ def test_too_large_a_pool_is_not_learned_from(monkeypatch: pytest.MonkeyPatch) -
 def test_a_pool_without_open_texts_is_none() -> None:
     told = problem()
     assert Pool.over(replace(told, X_open=told.X_open[:0]), 10.0, names=True) is None
+
+
+def test_the_flat_head_with_the_pool_gets_its_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cross-validation prefers another head by a hair, the pool's gain is not lost."""
+    settings = RunSettings(head="auto", names=False)
+    monkeypatch.setattr("vermilion.learn.model_choice._simplest_good", lambda held_out: len(held_out) - 1)
+    choice = choose(problem(HARD), settings)
+    assert choice.kind == "flat"
+    assert choice.pool is not None
+    assert [trial.head for trial in choice.trials] == ["flat", "subset", "centroid", "flat + pool"]
+    assert [trial.chosen for trial in choice.trials] == [False, False, False, True]
+    assert choose(problem(HARD), replace(settings, pool=False)).kind == "centroid"

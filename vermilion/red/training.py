@@ -68,8 +68,24 @@ def candidates(settings: RunSettings, kinds: list[str]) -> dict[str, Head]:
 
 
 def choose(problem: Problem, settings: RunSettings) -> Choice:
-    """Choose the head, and whether label names and the pool help it, on labelled texts held out."""
+    """Choose the head, and whether label names and the pool help it, on labelled texts held out.
+
+    Only the flat head learns from the pool, which gains more than heads differ by. So where another head comes out
+    first, the flat one with the pool gets its chance, too.
+    """
     kinds: list[str] = ["flat", "subset", "centroid"] if settings.head == "auto" else [settings.head]
+    choice = _chosen(problem, settings, kinds)
+    if choice.kind == "flat" or "flat" not in kinds or not settings.pool:
+        return choice
+    flat = _chosen(problem, settings, ["flat"])
+    if flat.pool is None or _loss(problem, flat) >= _loss(problem, choice, flat.held_out):
+        return choice
+    before = tuple(replace(trial, chosen=False) for trial in choice.trials)
+    known = {trial.head for trial in before}
+    return replace(flat, trials=(*before, *(trial for trial in flat.trials if trial.head not in known)))
+
+
+def _chosen(problem: Problem, settings: RunSettings, kinds: list[str]) -> Choice:
     head, trials, held_out = choose_head(
         problem.X_given,
         problem.y_given,
@@ -100,7 +116,7 @@ def _with_names(problem: Problem, settings: RunSettings, choice: Choice) -> Choi
     start = time.perf_counter()
     names = (problem.X_names, np.arange(len(problem.labels)))
     found = try_with_rows(choice.head, problem.X_given, problem.y_given, names, random_state=settings.seed)
-    better = found.log_loss < _said(problem, choice).log_loss
+    better = found.log_loss < _loss(problem, choice)
     trial = _trial(f"{choice.kind} + label names", found, (time.perf_counter() - start, better))
     if not better:
         return replace(choice, trials=(*choice.trials, trial))
@@ -118,7 +134,7 @@ def _with_pool(problem: Problem, settings: RunSettings, choice: Choice) -> Choic
     pool, rows, proba = pool.tried(problem, settings.seed)
     order = np.argsort(rows)
     found = OutOfFold(rows[order], problem.y_given[rows[order]], proba[order])
-    better = found.log_loss < _said(problem, choice).only(found.rows).log_loss
+    better = found.log_loss < _loss(problem, choice, found.rows)
     name = f"{choice.kind}{' + label names' if choice.names else ''} + pool"
     trial = _trial(name, found, (time.perf_counter() - start, better))
     if not better:
@@ -128,6 +144,11 @@ def _with_pool(problem: Problem, settings: RunSettings, choice: Choice) -> Choic
 
 def _said(problem: Problem, choice: Choice) -> OutOfFold:
     return OutOfFold(choice.held_out, problem.y_given[choice.held_out], choice.proba)
+
+
+def _loss(problem: Problem, choice: Choice, rows: IntArray | None = None) -> float:
+    said = _said(problem, choice)
+    return (said if rows is None else said.only(rows)).log_loss
 
 
 def _trial(name: str, found: OutOfFold, told: tuple[float, bool]) -> HeadTrial:
