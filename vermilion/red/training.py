@@ -10,7 +10,7 @@ import numpy as np
 from vermilion.config import RunSettings
 from vermilion.learn.calibration import apply_temperature
 from vermilion.learn.heads import HEADS, FlatHead
-from vermilion.learn.model_choice import OutOfFold, choose_head, try_with_rows
+from vermilion.learn.model_choice import MANY_CELLS, OutOfFold, choose_head, try_with_rows
 from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model
@@ -73,7 +73,11 @@ def choose(problem: Problem, settings: RunSettings) -> Choice:
     Only the flat head learns from the pool, which gains more than heads differ by. So where another head comes out
     first, the flat one with the pool gets its chance, too.
     """
-    kinds: list[str] = ["flat", "subset", "centroid"] if settings.head == "auto" else [settings.head]
+    kinds: list[str] = [settings.head]
+    if settings.head == "auto":
+        many = len(problem.y_given) * len(problem.labels) > MANY_CELLS
+        # The subset head, its arbiter flat, ties with the flat one at twice the price, which is minutes then.
+        kinds = ["flat", "centroid"] if many else ["flat", "subset", "centroid"]
     choice = _chosen(problem, settings, kinds)
     if choice.kind == "flat" or "flat" not in kinds or not settings.pool:
         return choice
