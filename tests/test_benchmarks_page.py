@@ -304,3 +304,28 @@ def test_check_finds_a_page_that_is_not_what_the_results_give(tmp_path: Path) ->
     Results(results / "cost.jsonl").add(other["condition"], other["figures"])
     with pytest.raises(SystemExit, match=r"not what the results give: benchmarks\.md"):
         main([*command, "--check"])
+
+
+def test_a_peer_that_never_gets_there_is_not_beaten_by_half_unless_its_budget_was_twice_ours() -> None:
+    from benchmarks.page.goals import State, _half
+    from benchmarks.page.measured import contests
+
+    def row(contestant: str, asked: list[int], agreement: list[float]) -> dict[str, object]:
+        none = [None] * len(asked)
+        curve = {"asked": asked, "agreement": agreement, "test_accuracy": none}
+        curve |= {"prompt_tokens": none, "completion_tokens": none}
+        place = {"set": "banking77", "a_label": 5, "error": 0.05, "share": 0.15, "rounds": 2}
+        more = {
+            "most_pool": None,
+            "encoder": "minilm",
+            "seed": 0,
+            "contestant": contestant,
+            "benchmark": "cost",
+        }
+        return {"condition": place | more, "figures": {"curve": curve, "finished": True, "seconds": 1.0}}
+
+    peer = row("scikit-activeml: margin", [0, 1000], [0.8, 0.94])
+    ours = row("Vermilion", [0, 700, 1000], [0.8, 0.95, 0.96])
+    soon = row("Vermilion", [0, 450, 1000], [0.8, 0.95, 0.96])
+    assert _half("banking77", contests([ours, peer])).state is State.MISSED
+    assert _half("banking77", contests([soon, peer])).state is State.REACHED

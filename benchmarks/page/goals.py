@@ -136,7 +136,7 @@ def _half(name: str, found: list[Contest]) -> Goal:
         other, own, peer = min(rivals)
         if (isinf(own) and isinf(other)) or other == 0:
             continue
-        ratio = 0.0 if isinf(other) else own / other
+        ratio = own / (_asked(contest, peer) if isinf(other) else other)
         ratios.append(ratio)
         if contest.is_usual:
             usual.append(f"{_number(own)} against {_number(other)} of {peer} ({contest.place})")
@@ -147,6 +147,14 @@ def _half(name: str, found: list[Contest]) -> Goal:
     share = f"half or less in {sum(ratio <= HALF for ratio in ratios)} of {_conditions(len(ratios))}"
     figure = "; ".join([f"simulated expert: {share}", *usual])
     return Goal(text, figure, State.REACHED if max(ratios) <= HALF else State.MISSED)
+
+
+def _asked(contest: Contest, peer: str) -> float:
+    """Return how many questions a peer had asked at its end: a level it never reached takes it more than that.
+
+    Of a run that did not come to its end only one question is sure.
+    """
+    return contest.last(peer, "asked", contest.common(OURS, peer)) or 1.0
 
 
 def _twentieth(name: str, found: list[Contest], every: str) -> Goal:
