@@ -139,18 +139,15 @@ def _propose_chunk(
     out = {row - start: ruled_out[row] for row in range(start, start + len(X)) if row in ruled_out}
     proba = _without(proba, out)
     labels = likeliest(proba, width)
-    gap = 1.0 - margin(proba)
+    values = np.take_along_axis(proba, labels, axis=1)
+    # The two likeliest are at hand: to look for them again would take as long as all of this.
+    closeness = margin(values if width > 1 else proba)
     if model.measure == "committee":
         votes = [_without(head.predict_proba(X), out) for head in model.members]
         score = disagreement(np.stack([proba, *votes]))
     else:
-        score = SCORES[model.measure](proba)
-    return (
-        labels.astype(np.int32),
-        np.take_along_axis(proba, labels, axis=1),
-        score,
-        gap,
-    )
+        score = closeness if model.measure == "margin" else SCORES[model.measure](proba)
+    return labels.astype(np.int32), values, score, 1.0 - closeness
 
 
 def _without(proba: FloatArray, ruled_out: Mapping[int, Sequence[int]]) -> FloatArray:
