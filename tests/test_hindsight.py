@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from problems import make_problem, propose_for
 
-from tests.problems import make_problem, propose_for
 from vermilion.learn.calibration import apply_temperature
 from vermilion.red.hindsight import LEAST, Hindsight
 from vermilion.red.state import Asked, State, Step

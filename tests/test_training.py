@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from problems import make_problem
 
-from tests.problems import make_problem
 from vermilion.config import RunSettings
 from vermilion.learn.flat import FlatHead
 from vermilion.red.pool import Pool
