@@ -75,11 +75,11 @@ def test_a_command_that_fails_says_what_it_said() -> None:
 
 def test_peak_memory_sees_what_is_already_free_again() -> None:
     with PeakMemory() as memory:
-        block = np.ones(30 * 2**17)
+        block = np.ones(100 * 2**17)  # too large for what the allocator keeps of earlier blocks
         del block
     if memory.grown is None:
         pytest.skip("this system does not tell the peak of a block")
-    assert 25 < memory.grown < 60
+    assert 90 < memory.grown < 140
     with PeakMemory() as later:
         pass
     assert later.grown is not None

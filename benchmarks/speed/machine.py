@@ -92,8 +92,8 @@ class PeakMemory:
     Examples
     --------
     >>> with PeakMemory() as memory:
-    ...     block = np.ones(4_000_000)
-    >>> memory.grown is None or memory.grown > 25
+    ...     block = np.ones(15_000_000)
+    >>> memory.grown is None or memory.grown > 100
     True
     """
 
