@@ -36,13 +36,19 @@ class Pool:
     temperature: float = 1.0
     student_temperature: float = 1.0
 
+    @staticmethod
+    def possible(problem: Problem, names: int = 0) -> bool:
+        """Tell whether there are open texts, and few enough with so many label names beside them."""
+        rows = len(problem.X_given) + names + len(problem.X_open)
+        return bool(len(problem.X_open)) and affordable(rows, len(problem.labels))
+
     @classmethod
     def over(cls, problem: Problem, C: float, *, names: bool) -> Self | None:
         """Return an untrained pool, or None where the problem is too large, or has no open texts."""
         named = problem.X_names if names and problem.X_names is not None else problem.X_given[:0]
-        X = np.concatenate([problem.X_given, named, problem.X_open])
-        if not len(problem.X_open) or not affordable(len(X), len(problem.labels)):
+        if not cls.possible(problem, len(named)):
             return None
+        X = np.concatenate([problem.X_given, named, problem.X_open])
         learner = PoolLearner(X, neighbour_graph(X), FlatHead(C=C), FlatHead(C=C))
         return cls(learner, np.concatenate([problem.y_given, np.arange(len(named))]))
 

@@ -81,9 +81,11 @@ class Model:
         ndarray of shape (n_open, n_labels), or None
             Calibrated probabilities of the open texts, where the pool was learned from as a whole.
         """
-        known = training_rows(problem, answers, names=self.names)
-        for head in self.members if self.pool else (self.head, *self.members):
-            head.fit(known.X, known.y)
+        heads = self.members if self.pool else (self.head, *self.members)
+        if heads:
+            known = training_rows(problem, answers, names=self.names)
+            for head in heads:
+                head.fit(known.X, known.y)
         return self.pool.learn(problem, answers) if self.pool else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -79,10 +80,10 @@ def choose(problem: Problem, settings: RunSettings) -> Choice:
         # The subset head, its arbiter flat, ties with the flat one at twice the price, which is minutes then.
         kinds = ["flat", "centroid"] if many else ["flat", "subset", "centroid"]
     choice = _chosen(problem, settings, kinds)
-    if choice.kind == "flat" or "flat" not in kinds or not settings.pool:
+    if choice.kind == "flat" or "flat" not in kinds or not settings.pool or not Pool.possible(problem):
         return choice
     flat = _chosen(problem, settings, ["flat"])
-    if flat.pool is None or _loss(problem, flat) >= _loss(problem, choice, flat.held_out):
+    if flat.pool is None or _loss(problem, flat, flat.held_out) >= _loss(problem, choice, flat.held_out):
         return choice
     before = tuple(replace(trial, chosen=False) for trial in choice.trials)
     known = {trial.head for trial in before}
@@ -120,11 +121,9 @@ def _with_names(problem: Problem, settings: RunSettings, choice: Choice) -> Choi
     start = time.perf_counter()
     names = (problem.X_names, np.arange(len(problem.labels)))
     found = try_with_rows(choice.head, problem.X_given, problem.y_given, names, random_state=settings.seed)
-    better = found.log_loss < _loss(problem, choice)
-    trial = _trial(f"{choice.kind} + label names", found, (time.perf_counter() - start, better))
-    if not better:
-        return replace(choice, trials=(*choice.trials, trial))
-    return replace(_taken(choice, trial, found), names=True, temperature=found.temperature)
+    seconds = time.perf_counter() - start
+    gains = {"names": True, "temperature": found.temperature}
+    return _weighed(problem, choice, (f"{choice.kind} + label names", found, seconds), gains)
 
 
 def _with_pool(problem: Problem, settings: RunSettings, choice: Choice) -> Choice:
@@ -138,30 +137,28 @@ def _with_pool(problem: Problem, settings: RunSettings, choice: Choice) -> Choic
     pool, rows, proba = pool.tried(problem, settings.seed)
     order = np.argsort(rows)
     found = OutOfFold(rows[order], problem.y_given[rows[order]], proba[order])
-    better = found.log_loss < _loss(problem, choice, found.rows)
     name = f"{choice.kind}{' + label names' if choice.names else ''} + pool"
-    trial = _trial(name, found, (time.perf_counter() - start, better))
-    if not better:
-        return replace(choice, trials=(*choice.trials, trial))
-    return replace(_taken(choice, trial, found), pool=pool, temperature=pool.student_temperature)
+    gains = {"pool": pool, "temperature": pool.student_temperature}
+    return _weighed(problem, choice, (name, found, time.perf_counter() - start), gains)
 
 
-def _said(problem: Problem, choice: Choice) -> OutOfFold:
-    return OutOfFold(choice.held_out, problem.y_given[choice.held_out], choice.proba)
-
-
-def _loss(problem: Problem, choice: Choice, rows: IntArray | None = None) -> float:
-    said = _said(problem, choice)
-    return (said if rows is None else said.only(rows)).log_loss
-
-
-def _trial(name: str, found: OutOfFold, told: tuple[float, bool]) -> HeadTrial:
+def _weighed(
+    problem: Problem, choice: Choice, tried: tuple[str, OutOfFold, float], gains: dict[str, Any]
+) -> Choice:
+    """Return the choice with what was tried (name, what it said, seconds) listed, and taken where it is better."""
+    name, found, seconds = tried
+    better = found.log_loss < _loss(problem, choice, found.rows)
     right = found.proba.argmax(axis=1) == found.codes
     error = float(right.std() / max(len(right), 1) ** 0.5)
-    return HeadTrial(name, {}, found.accuracy, error, found.log_loss, round(told[0], 3), told[1])
-
-
-def _taken(choice: Choice, trial: HeadTrial, found: OutOfFold) -> Choice:
+    trial = HeadTrial(name, {}, found.accuracy, error, found.log_loss, round(seconds, 3), better)
+    if not better:
+        return replace(choice, trials=(*choice.trials, trial))
     before = tuple(replace(other, chosen=False) for other in choice.trials)
     proba = apply_temperature(found.proba, found.temperature)
-    return replace(choice, trials=(*before, trial), held_out=found.rows, proba=proba)
+    return replace(choice, trials=(*before, trial), held_out=found.rows, proba=proba, **gains)
+
+
+def _loss(problem: Problem, choice: Choice, rows: IntArray) -> float:
+    """Return the held-out log loss of what is chosen so far, on these of its rows."""
+    said = OutOfFold(choice.held_out, problem.y_given[choice.held_out], choice.proba)
+    return said.only(rows).log_loss
