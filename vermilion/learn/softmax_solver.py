@@ -7,6 +7,7 @@ hundreds of classes a step is all that costs (docs/design/solver.md).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,14 +46,16 @@ class Objective:
         """Return the loss at W and its gradient, shape (K, d + 1)."""
         loss = 0.5 * float(np.einsum("kd,kd,d->", W, W, self.penalty, dtype=np.float64))
         gradient = W * self.penalty
-        size = max(BLOCK_CELLS // self.n_classes, 1)
-        for start in range(0, len(self.X), size):
-            rows = slice(start, start + size)
+        for rows in self._blocks():
             part, residuals = self._residuals(W, rows)
             loss += part
             gradient[:, :-1] += residuals.T @ self.X[rows]
             gradient[:, -1] += residuals.sum(axis=0)
         return loss, gradient
+
+    def _blocks(self) -> Iterator[slice]:
+        size = max(BLOCK_CELLS // self.n_classes, 1)
+        return (slice(start, start + size) for start in range(0, len(self.X), size))
 
     def _residuals(self, W: FloatArray, rows: slice) -> tuple[float, FloatArray]:
         """Return the loss of a block and its weighted probabilities minus targets, shape (m, K)."""
@@ -71,11 +74,13 @@ class Objective:
 
     def curvature(self) -> FloatArray:
         """Return the matrix, shape (d + 1, d + 1), that stands for every class's block of the Hessian."""
-        weighted = self.X * self.sample_weight[:, None]
-        sums = weighted.sum(axis=0)
-        gram = np.empty((len(sums) + 1,) * 2, dtype=np.float64)
-        gram[:-1, :-1] = weighted.T @ self.X
-        gram[:-1, -1] = gram[-1, :-1] = sums
+        d = self.X.shape[1]
+        gram = np.zeros((d + 1, d + 1), dtype=np.float64)
+        for rows in self._blocks():
+            weighted = self.X[rows] * self.sample_weight[rows, None]
+            gram[:-1, :-1] += weighted.T @ self.X[rows]
+            gram[:-1, -1] += weighted.sum(axis=0)
+        gram[-1, :-1] = gram[:-1, -1]
         gram[-1, -1] = self.sample_weight.sum()
         return gram / self.n_classes + np.diag(self.penalty.astype(np.float64) + RIDGE)
 
