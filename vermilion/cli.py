@@ -40,6 +40,8 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Ray = Annotated[str | None, typer.Option(help="Work on Ray: local, auto or HOST:PORT; needs the extra ray.")]
+SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed beside.")]
+EncoderUrl = Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")]
 Workers = Annotated[int | None, typer.Option(help="Workers on Ray, a core each; else all cores.")]
 
 ENCODER = "minilm, static, st:NAME, openai:NAME or two of them: minilm+static."
@@ -238,10 +240,8 @@ def predict(
     ] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
     id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
-    base_url: Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")] = None,
-    skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed beside.")
-    ] = False,
+    base_url: EncoderUrl = None,
+    skip_bad_rows: SkipBadRows = False,
     ray: Ray = None,
     workers: Workers = None,
 ) -> None:
@@ -277,10 +277,8 @@ def encode(
     vectors: Annotated[Path, typer.Option(help="Folder of the vectors: OUT/vectors of a run.")],
     encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
-    base_url: Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")] = None,
-    skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed beside.")
-    ] = False,
+    base_url: EncoderUrl = None,
+    skip_bad_rows: SkipBadRows = False,
     ray: Ray = None,
     workers: Workers = None,
 ) -> None:
