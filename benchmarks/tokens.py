@@ -21,8 +21,6 @@ from vermilion.types import Expert, Label, Meter, Question, Reply, Spend
 from vermilion.world.encoders import STATIC_TOKENIZER
 from vermilion.world.prompts import NO, NONE, YES, messages, shuffle_options
 
-# Examples in a question with few options: four for each, and never fewer than one.
-MOST_EXAMPLES, MOST_EXAMPLES_EACH = 24, 4
 SAMPLE = 200
 
 
@@ -103,7 +101,7 @@ def price_of_all_labels(case: Case, *, examples: bool) -> Tokens:
     Parameters
     ----------
     examples : bool
-        Whether each option comes with the labelled texts nearest to the text, as in Vermilion's own questions.
+        Whether each option comes with the one labelled text of it that is nearest to the text.
     """
     problem, labels = case.problem, {label.name: label for label in case.problem.labels}
     names = tuple(labels)
@@ -121,13 +119,13 @@ def price_of_all_labels(case: Case, *, examples: bool) -> Tokens:
 
 
 def _examples(problem: Problem, row: int) -> tuple[tuple[str, str], ...]:
-    each = max(1, min(MOST_EXAMPLES_EACH, MOST_EXAMPLES // len(problem.labels)))
     nearness = problem.X_given @ problem.X_open[row]
     found: list[tuple[str, str]] = []
     for number, label in enumerate(problem.labels):
         rows = np.flatnonzero(problem.y_given == number)
-        nearest = rows[np.argsort(-nearness[rows], kind="stable")[:each]]
-        found += [(problem.given_texts[place], label.name) for place in nearest.tolist()]
+        found += [
+            (problem.given_texts[place], label.name) for place in rows[nearness[rows].argsort()[-1:]].tolist()
+        ]
     return tuple(found)
 
 

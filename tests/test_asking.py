@@ -16,13 +16,15 @@ def by_looking_at_all(
     known: Confirmed, x: FloatArray, options: Sequence[int], but: int, most: int
 ) -> list[tuple[int, int]]:
     """Return the examples of each option, found row by row."""
-    each = max(1, min(4, most // max(len(options), 1)))
+    shares = [0] * len(options)
+    for turn in range(4 * len(options)):
+        shares[turn % len(options)] += sum(shares) < most
     found = []
-    for option in options:
+    for option, share in zip(options, shares, strict=True):
         rows = [row for row, label in enumerate(known.y) if label == option and int(known.places[row]) != but]
         rows.sort(key=lambda row: -float(known.X[row] @ x))
-        found += [(option, int(known.places[row])) for row in rows[:each]]
-    return found[: max(most, len(options))]
+        found += [(option, int(known.places[row])) for row in rows[:share]]
+    return found
 
 
 @given(

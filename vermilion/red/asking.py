@@ -15,7 +15,7 @@ from vermilion.types import Expert, FloatArray, IntArray, Meter, Question, Quest
 from vermilion.world.prompts import shuffle_options
 from vermilion.world.store import Store
 
-MOST_EXAMPLES = 24
+MOST_EXAMPLES, MOST_EXAMPLES_EACH = 12, 4
 PASSES = 3
 # So many questions without an answer may be the texts' fault; more of them, and most, are the expert's.
 FEW = 5
@@ -76,7 +76,9 @@ def nearest_examples(
 ) -> tuple[tuple[int, int], ...]:
     """Choose the confirmed texts of each option that are nearest to a text: (label number, place) pairs.
 
-    Every option gets as many as fit into `most` in all, at least one, so that the contrast is visible.
+    Options come with the likeliest first. Each gets one while they last, so that the contrast is visible; what is
+    left of `most` goes to the likeliest again, up to four each. Options at the end of a long list are there to be
+    named, and an example of each would be most of what a question costs.
 
     Parameters
     ----------
@@ -90,18 +92,28 @@ def nearest_examples(
     >>> nearest_examples(Examples.of(known), np.array([0.0, 0.5, 1.0]), [1, 0], but=7)
     ((1, -1), (0, -2))
     """
-    each = max(1, min(4, most // max(len(options), 1)))
     starts = np.searchsorted(examples.labels, options, side="left").tolist()
     ends = np.searchsorted(examples.labels, options, side="right").tolist()
     X, places = examples.known.X, examples.known.places
     found: list[tuple[int, int]] = []
-    for option, start, end in zip(options, starts, ends, strict=True):
+    shares = _shares(len(options), most)
+    for option, start, end, share in zip(options, starts, ends, shares, strict=True):
         rows = examples.order[start:end]
         if but is not None:
             rows = rows[places[rows] != but]
-        best = rows[np.argsort(-(X[rows] @ x), kind="stable")[:each]]
+        best = rows[np.argsort(-(X[rows] @ x), kind="stable")[:share]]
         found += [(int(option), place) for place in places[best].tolist()]
-    return tuple(found[: max(most, len(options))])
+    return tuple(found)
+
+
+def _shares(options: int, most: int) -> list[int]:
+    """Return how many examples each of so many options gets, the likeliest first.
+
+    >>> _shares(5, 12), _shares(2, 12), _shares(14, 12)[10:]
+    ([3, 3, 2, 2, 2], [4, 4], [1, 1, 0, 0])
+    """
+    each, more = divmod(most, max(options, 1))
+    return [min(each + (place < more), MOST_EXAMPLES_EACH) for place in range(options)]
 
 
 def to_question(problem: Problem, asked: Asked, kind: QuestionKind) -> Question:

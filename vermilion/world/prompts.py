@@ -16,12 +16,12 @@ Message = dict[str, str]
 Model = TypeVar("Model", bound=BaseModel)
 
 # Part of every question's key: raise it whenever a word below changes.
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2
 NONE = "none of these"
 YES = "yes, this label fits"
 NO = "no, this label does not fit"
 # With more labels, listing all in every prompt costs more than a provider's cache gives back.
-MOST_LISTED = 150
+MOST_LISTED = 20
 LONGEST_MEANING = 300
 LONGEST_ECHO = 500
 
