@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     add("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS), metavar="NAME")
     add("--share", type=float, default=0.15, help="of the pool that may be asked")
-    add("--rounds", type=int, default=10)
+    add("--rounds", type=int, default=20)
     add("--most-pool", type=int, help="texts in the pool at most (default: all)")
     add("--minutes", type=float, default=15.0, help="time limit of a peer's run")
     add("--encoder", default="minilm")

@@ -54,10 +54,11 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_optimum_is_that_of_scikit_learn(n_classes: int, C: float) -> None:
     X, codes = rows(n_classes=n_classes)
     weight = np.random.default_rng(2).uniform(0.2, 2, len(X))
-    found, _, converged = minimise(objective(X, codes, weight, C), np.zeros((n_classes, 13)), 500, 1e-12)
-    assert converged
+    found = minimise(objective(X, codes, weight, C), np.zeros((n_classes, 13)), 500, 1e-12)
+    assert found.converged
+    W = found.weights
     known = LogisticRegression(C=C, tol=1e-8, max_iter=5000).fit(X, codes, weight)
-    ours = X @ found[:, :-1].T + found[:, -1]
+    ours = X @ W[:, :-1].T + W[:, -1]
     theirs = X @ known.coef_.T + known.intercept_
     np.testing.assert_allclose(
         ours - ours.mean(axis=1, keepdims=True), theirs - theirs.mean(axis=1, keepdims=True), atol=5e-3
@@ -66,17 +67,17 @@ def test_the_optimum_is_that_of_scikit_learn(n_classes: int, C: float) -> None:
 
 def test_fewer_steps_than_plain_l_bfgs() -> None:
     X, codes = rows(3000, 60, 32)
-    _, steps, _ = minimise(objective(X, codes, C=30.0), np.zeros((60, 33)), 500, 1e-4)
+    found = minimise(objective(X, codes, C=30.0), np.zeros((60, 33)), 500, 1e-4)
     plain = LogisticRegression(C=30.0, tol=1e-4 / 60, max_iter=5000).fit(X, codes)
-    assert steps < plain.n_iter_[0] / 1.5
+    assert found.n_iter < plain.n_iter_[0] / 1.5
 
 
 def test_from_the_optimum_there_is_hardly_a_step() -> None:
     X, codes = rows()
-    found, _, _ = minimise(objective(X, codes), np.zeros((5, 13)), 500, 1e-9)
-    again, steps, _ = minimise(objective(X, codes), found, 500, 1e-6)
-    assert steps <= 2
-    np.testing.assert_allclose(again, found, atol=0.05)
+    found = minimise(objective(X, codes), np.zeros((5, 13)), 500, 1e-9)
+    again = minimise(objective(X, codes), found.weights, 500, 1e-6)
+    assert again.n_iter <= 2
+    np.testing.assert_allclose(again.weights, found.weights, atol=0.05)
 
 
 def test_too_few_steps_are_told() -> None:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from vermilion.learn.calibration import softmax
 from vermilion.learn.folds import row_keys
-from vermilion.learn.softmax_fit import Solver, Weights, choose_c, extend_weights, fit_softmax
+from vermilion.learn.softmax_fit import Memory, Solver, Weights, choose_c, extend_weights, fit_softmax
 from vermilion.types import FloatArray, IntArray
 
 FLOATS = (np.float32, np.float64)
@@ -103,23 +103,28 @@ class FlatHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, classes, codes, order = checked_rows(self, X, y, self.random_state)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)[order]
-        start = self._start(X, classes, codes)
+        start, memory = self._start(X, classes, codes)
         self.C_ = self._chosen_c(X, codes)
         solver = Solver(self.C_, self.max_iter)
-        weights, self.n_iter_ = fit_softmax(X, codes, start, solver, sample_weight)
-        self.classes_, self.coef_, self.intercept_ = classes, weights.coef, weights.intercept
+        fit = fit_softmax(X, codes, start, solver, sample_weight=sample_weight, memory=memory)
+        self.n_iter_, self._memory = fit.n_iter, fit.memory if self.warm_start else None
+        self.classes_, self.coef_, self.intercept_ = classes, fit.weights.coef, fit.weights.intercept
         return self
 
-    def _start(self, X: FloatArray, classes: NDArray[Any], codes: IntArray) -> Weights:
+    def _start(self, X: FloatArray, classes: NDArray[Any], codes: IntArray) -> tuple[Weights, Memory | None]:
         zeros = Weights.zeros(len(classes), X)
         if not self.warm_start or not hasattr(self, "coef_") or self.coef_.shape[1] != X.shape[1]:
-            return zeros
+            return zeros, None
         known = np.isin(self.classes_, classes)
         if not known.any():
-            return zeros
+            return zeros, None
         place = np.searchsorted(classes, self.classes_[known])
         old = Weights(self.coef_[known].astype(X.dtype), self.intercept_[known].astype(X.dtype))
-        return extend_weights(old, place, X, codes, len(classes))
+        start = extend_weights(old, place, X, codes, len(classes))
+        memory: Memory | None = getattr(self, "_memory", None)
+        if memory is None or not known.all() or self.coef_.dtype != X.dtype:
+            return start, None
+        return start, memory if len(place) == len(classes) else memory.among(place, len(classes))
 
     def _chosen_c(self, X: FloatArray, codes: IntArray) -> float:
         if self.C != "cv":

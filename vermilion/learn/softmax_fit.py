@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import ThreadpoolController
 
 from vermilion.learn.calibration import fit_temperature, log_loss
 from vermilion.learn.folds import fold_numbers, row_keys, splits
-from vermilion.learn.softmax_solver import Objective, minimise
+from vermilion.learn.softmax_solver import Objective, Solution, minimise
 from vermilion.learn.subsets import class_sums, unit_rows
+from vermilion.learn.threads import block_threads
 from vermilion.types import FloatArray, IntArray
 
 C_GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 DEFAULT_C = 10.0
 WORTH = 0.001
-# A fit stops where a step takes less than this share off the loss; the looser, the more rows times classes there
-# are. Accuracy on other texts is reached long before the optimum (docs/design/solver.md).
-TOLERANCES = ((30_000, 1e-5), (1_000_000, 1e-3), (5_000_000, 2e-3), (np.inf, 4e-3))
-SHARED_STEP = 1_000_000_000
+# Up to so many rows times classes, a fit stops where a step is expected to take less than this share off the loss,
+# and a refit that knows where it stands but for a few new rows where it is the second share: its steps go the way
+# of those, and what the fit before had left to gain is not worth a pass over all. Accuracy on other texts is reached
+# long before the optimum (docs/design/solver.md).
+TOLERANCES = (
+    (30_000, 2e-6, 2e-6),
+    (1_000_000, 6e-4, 6e-4),
+    (5_000_000, 1.2e-3, 2e-3),
+    (np.inf, 4e-3, 1e-2),
+)
+# So many times as many rows have another curvature.
+SIMILAR_ROWS = 1.5
+# 2**64 over the golden ratio: its multiples have no bits in common.
+GOLDEN = 0x9E3779B97F4A7C15
 CHOICE_CELLS = 300_000
 CHOICE_CLASSES = 20
 
@@ -59,9 +68,72 @@ class Solver:
     max_iter: int
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a fit leaves for the next one on nearly the same rows.
+
+    Attributes
+    ----------
+    solution : Solution
+    C : float
+    rows : ndarray of uint64, shape (n,)
+        A number for each row and its class, sorted; none where rows were weighted.
+    n_rows : int
+    """
+
+    solution: Solution
+    C: float
+    rows: IntArray | None
+    n_rows: int
+
+    def suits(self, C: float, shape: tuple[int, ...], n_rows: int) -> bool:
+        """Tell whether its curvature is that of a fit with this C, shape of the weights and number of rows."""
+        similar = self.n_rows / SIMILAR_ROWS <= n_rows <= self.n_rows * SIMILAR_ROWS
+        return similar and self.C == C and self.solution.weights.shape == shape
+
+    def among(self, place: IntArray, n_classes: int) -> Memory:
+        """Return what holds among more classes, old ones at their new places."""
+        return replace(self, solution=self.solution.among(place, n_classes), rows=None)
+
+    def new_rows(self, rows: IntArray | None) -> IntArray | None:
+        """Return the places of the rows that are new; None where it is not so that others stayed as they were.
+
+        Examples
+        --------
+        >>> from types import SimpleNamespace
+        >>> known = SimpleNamespace(rows=np.array([3, 5, 5]))
+        >>> Memory.new_rows(known, np.array([5, 9, 5, 3, 5])), Memory.new_rows(known, np.array([3, 5]))
+        (array([1, 4]), None)
+        """
+        if rows is None or self.rows is None:
+            return None
+        order = np.argsort(rows, kind="stable")
+        # Where a row is there several times, its n-th copy is known if there were n before.
+        first = np.searchsorted(rows[order], rows[order])
+        nth = np.arange(len(rows)) - first
+        known_first = np.searchsorted(self.rows, rows[order])
+        known = nth < np.searchsorted(self.rows, rows[order], side="right") - known_first
+        return np.sort(order[~known]) if int(known.sum()) == len(self.rows) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The weights, the steps they took, and what the next fit may begin with."""
+
+    weights: Weights
+    n_iter: int
+    memory: Memory | None = None
+
+
 def fit_softmax(
-    X: FloatArray, codes: IntArray, start: Weights, solver: Solver, sample_weight: FloatArray | None = None
-) -> tuple[Weights, int]:
+    X: FloatArray,
+    codes: IntArray,
+    start: Weights,
+    solver: Solver,
+    *,
+    sample_weight: FloatArray | None = None,
+    memory: Memory | None = None,
+) -> Fit:
     """Minimise `C * sum of log losses + |coef|^2 / 2` from `start`.
 
     Parameters
@@ -73,11 +145,9 @@ def fit_softmax(
         Of K classes.
     solver : Solver
     sample_weight : ndarray of shape (n,), optional
-
-    Returns
-    -------
-    weights : Weights
-    n_iter : int
+    memory : Memory, optional
+        Of the fit that led to `start`. Where that fit's rows are all here and rows have no weights, only new ones
+        are looked at to know where `start` stands.
 
     Warns
     -----
@@ -86,32 +156,40 @@ def fit_softmax(
     """
     n_classes = len(start.intercept)
     if n_classes == 1:
-        return Weights.zeros(1, X), 1
+        return Fit(Weights.zeros(1, X), 1)
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     penalty = np.append(np.full(X.shape[1], 1 / solver.C), 0.0).astype(X.dtype)
-    objective = Objective(X, codes, weight.astype(X.dtype), penalty, n_classes)
-    tol = next(tol for cells, tol in TOLERANCES if len(X) * n_classes <= cells)
-    with _threads(X.size * n_classes):
-        found, n_iter, converged = minimise(
-            objective, np.column_stack([start.coef, start.intercept]), solver.max_iter, tol
+    point = np.column_stack([start.coef, start.intercept])
+    rows = None if sample_weight is not None else _row_numbers(X, codes)
+    if memory is not None and not memory.suits(solver.C, point.shape, len(X)):
+        memory = None
+    new = memory.new_rows(rows) if memory else None
+    cold, known = next(tols for cells, *tols in TOLERANCES if len(X) * n_classes <= cells)
+    with block_threads(X.size * n_classes) as threads:
+        objective = Objective(X, codes, weight.astype(X.dtype), penalty, n_classes, threads)
+        found = minimise(
+            objective,
+            point,
+            solver.max_iter,
+            cold if new is None else known,
+            before=memory.solution if memory else None,
+            added=None if new is None else objective.only(new),
         )
-    if not converged:
+    if not found.converged:
         warnings.warn(
             f"stopped after max_iter={solver.max_iter} steps; allow more", ConvergenceWarning, stacklevel=3
         )
-    return Weights(np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, -1])), n_iter
+    W = found.weights
+    weights = Weights(np.ascontiguousarray(W[:, :-1]), np.ascontiguousarray(W[:, -1]))
+    sorted_rows = None if rows is None else np.sort(rows)
+    return Fit(weights, found.n_iter, Memory(found, solver.C, sorted_rows, len(X)))
 
 
-def _threads(multiplications: int) -> AbstractContextManager[object]:
-    """Keep linear algebra to one thread where a step is too short to share.
-
-    Threads of BLAS wait for each other by spinning. On a machine that has other work, a fit of 385 rows and 77
-    labels took 3.5 s with two threads and 0.3 s with one; only steps of many milliseconds gain by a second one.
-    """
-    if multiplications >= SHARED_STEP:
-        return nullcontext()
-    limit: AbstractContextManager[object] = ThreadpoolController().limit(limits=1, user_api="blas")
-    return limit
+def _row_numbers(X: FloatArray, codes: IntArray) -> IntArray:
+    """Return 64 bits for each row and its class; other rows almost never have the same."""
+    high, low = (row_keys(X, seed).astype(np.uint64) for seed in (1, 2))
+    numbers: IntArray = (high << np.uint64(32)) ^ low ^ (codes.astype(np.uint64) * np.uint64(GOLDEN))
+    return numbers
 
 
 def extend_weights(old: Weights, place: IntArray, X: FloatArray, codes: IntArray, n_classes: int) -> Weights:
@@ -173,7 +251,8 @@ def choose_c(X: FloatArray, codes: IntArray, cv: int, max_iter: int, seed: int) 
         for fold, (train, held) in enumerate(folds):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                weights[fold], _ = fit_softmax(X[train], codes[train], weights[fold], Solver(C, max_iter))
+                solver = Solver(C, max_iter)
+                weights[fold] = fit_softmax(X[train], codes[train], weights[fold], solver).weights
             logits[held] = weights[fold].logits(X[held])
         rows = numbers >= 0
         loss = log_loss(logits[rows], codes[rows], fit_temperature(logits[rows], codes[rows]))

@@ -8,16 +8,17 @@ hundreds of classes a step is all that costs (docs/design/solver.md).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
+from vermilion.learn.quasi_newton import Found, Pair, Point, search
+from vermilion.learn.threads import in_order
 from vermilion.types import FloatArray, IntArray
 
-# Rows of a block times classes: 16 MiB of float32, so that memory does not grow with the rows.
-BLOCK_CELLS = 4_000_000
-MEMORY = 10
+# Rows of a block times classes: 2 MiB of float32, which a core's own cache holds; memory does not grow with rows.
+BLOCK_CELLS = 500_000
 # Keeps the intercept's direction, which is not penalised, away from a zero on the diagonal.
 RIDGE = 1e-6
 
@@ -34,6 +35,8 @@ class Objective:
     penalty : ndarray of shape (d + 1,)
         1 / C for each feature, 0 for the intercept.
     n_classes : int
+    threads : int
+        That share the blocks. Sums go by block, so the result does not depend on it.
     """
 
     X: FloatArray
@@ -41,17 +44,27 @@ class Objective:
     sample_weight: FloatArray
     penalty: FloatArray
     n_classes: int
+    threads: int = 1
 
     def __call__(self, W: FloatArray) -> tuple[float, FloatArray]:
         """Return the loss at W and its gradient, shape (K, d + 1)."""
         loss = 0.5 * float(np.einsum("kd,kd,d->", W, W, self.penalty, dtype=np.float64))
         gradient = W * self.penalty
-        for rows in self._blocks():
+
+        def of_block(rows: slice) -> tuple[float, FloatArray, FloatArray]:
             part, residuals = self._residuals(W, rows)
+            return part, residuals.T @ self.X[rows], residuals.sum(axis=0)
+
+        for part, slopes, intercepts in in_order(of_block, self._blocks(), self.threads):
             loss += part
-            gradient[:, :-1] += residuals.T @ self.X[rows]
-            gradient[:, -1] += residuals.sum(axis=0)
+            gradient[:, :-1] += slopes
+            gradient[:, -1] += intercepts
         return loss, gradient
+
+    def only(self, rows: IntArray) -> Objective:
+        """Return that of some of the rows."""
+        weight = self.sample_weight[rows]
+        return Objective(self.X[rows], self.codes[rows], weight, self.penalty, self.n_classes, self.threads)
 
     def _blocks(self) -> Iterator[slice]:
         size = max(BLOCK_CELLS // self.n_classes, 1)
@@ -85,9 +98,52 @@ class Objective:
         return gram / self.n_classes + np.diag(self.penalty.astype(np.float64) + RIDGE)
 
 
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The weights that a search found, and what a later one on more rows may begin with.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K, d + 1)
+    n_iter : int
+    converged : bool
+    found : Found
+        In coordinates `weights @ root`.
+    root, inverse : ndarray of shape (d + 1, d + 1)
+        To those coordinates, and back.
+    """
+
+    weights: FloatArray
+    n_iter: int
+    converged: bool
+    found: Found
+    root: FloatArray
+    inverse: FloatArray
+
+    def among(self, place: IntArray, n_classes: int) -> Solution:
+        """Return what is known of the curvature among more classes, old ones at their new places.
+
+        The gradient there is not known: every row has a part in every class's.
+        """
+
+        def widened(array: FloatArray) -> FloatArray:
+            wide = np.zeros((n_classes, array.shape[1]), dtype=array.dtype)
+            wide[place] = array
+            return wide
+
+        pairs = tuple(Pair(widened(pair.step), widened(pair.change)) for pair in self.found.pairs)
+        return replace(self, weights=widened(self.weights), found=replace(self.found, pairs=pairs))
+
+
 def minimise(
-    objective: Objective, start: FloatArray, max_iter: int, tol: float
-) -> tuple[FloatArray, int, bool]:
+    objective: Objective,
+    start: FloatArray,
+    max_iter: int,
+    tol: float,
+    *,
+    before: Solution | None = None,
+    added: Objective | None = None,
+) -> Solution:
     """Minimise the objective from `start`.
 
     Parameters
@@ -97,42 +153,42 @@ def minimise(
     max_iter : int
         The most steps of L-BFGS.
     tol : float
-        Stop where a step takes less than this share off the loss.
-
-    Returns
-    -------
-    weights : ndarray of shape (K, d + 1)
-    n_iter : int
-    converged : bool
-        False where `max_iter` came first.
+        Stop where a step is expected to take less than this share off the loss.
+    before : Solution, optional
+        Of the same classes, features and penalty on nearly these rows: its coordinates and curvature are used.
+    added : Objective, optional
+        The rows alone that are new since `before`, where all others are the same and `start` is its weights: the
+        loss and the gradient there are known but for these. Its penalty is not looked at.
 
     Examples
     --------
     >>> X, codes = np.array([[1.0], [-1.0]]), np.array([0, 1])
     >>> problem = Objective(X, codes, np.ones(2), np.array([0.1, 0.0]), 2)
-    >>> weights, n_iter, converged = minimise(problem, np.zeros((2, 2)), 50, 1e-9)
-    >>> converged, bool(weights[0, 0] > 0), bool(abs(weights[0, 0] + weights[1, 0]) < 1e-6)
+    >>> found = minimise(problem, np.zeros((2, 2)), 50, 1e-9)
+    >>> W = found.weights
+    >>> found.converged, bool(W[0, 0] > 0), bool(abs(W[0, 0] + W[1, 0]) < 1e-6)
     (True, True, True)
     """
+    root, inverse = (before.root, before.inverse) if before else _coordinates(objective, start.dtype)
+
+    def transformed(point: FloatArray) -> tuple[float, FloatArray]:
+        loss, gradient = objective(point @ inverse)
+        return loss, gradient @ inverse.T
+
+    if before and added:
+        first = before.found.point
+        loss, gradient = replace(added, penalty=np.zeros_like(added.penalty))(start)
+        first = Point(first.x, first.value + loss, first.gradient + gradient @ inverse.T)
+    else:
+        x = start @ root
+        first = Point(x, *transformed(x))
+    pairs = before.found.pairs if before else ()
+    found = search(transformed, first, pairs, tol=tol, max_iter=max_iter)
+    return Solution(found.point.x @ inverse, found.n_iter, found.converged, found, root, inverse)
+
+
+def _coordinates(objective: Objective, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
+    """Return the way to coordinates in which the curvature is close to the identity, and the way back."""
     values, vectors = np.linalg.eigh(objective.curvature())
-    root, inverse = vectors * np.sqrt(values), (vectors / np.sqrt(values)).T
-    dtype, shape = start.dtype, start.shape
-    to_weights = inverse.astype(dtype)
-
-    def preconditioned(flat: FloatArray) -> tuple[float, FloatArray]:
-        loss, gradient = objective(flat.reshape(shape).astype(dtype) @ to_weights)
-        return loss, (gradient @ to_weights.T).ravel().astype(np.float64)
-
-    first = (start @ root.astype(dtype)).ravel().astype(np.float64)
-    known = preconditioned(first)
-    # L-BFGS begins with a step of length one. In these units that is a full Newton step of the model above.
-    scale = max(float(np.linalg.norm(known[1])), np.finfo(np.float64).tiny)
-
-    def scaled(flat: FloatArray) -> tuple[float, FloatArray]:
-        loss, gradient = known if np.array_equal(flat, first / scale) else preconditioned(flat * scale)
-        return loss, gradient * scale
-
-    options = {"maxiter": max_iter, "maxcor": MEMORY, "ftol": tol, "gtol": 0.0, "maxfun": 10 * max_iter}
-    found = minimize(scaled, first / scale, jac=True, method="L-BFGS-B", options=options)
-    weights = (found.x * scale).reshape(shape).astype(dtype) @ to_weights
-    return weights, int(found.nit), bool(found.nit < max_iter)
+    roots = np.sqrt(values)
+    return (vectors * roots).astype(dtype), (vectors / roots).T.astype(dtype)

@@ -214,7 +214,7 @@ class SubsetHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         solver, old = Solver(self.C_, self.max_iter), division.own
         if not len(noise):  # the only subset: it has nothing to tell its labels from
             start = Weights(old.coef[members], old.intercept[members])
-            found, n_iter = fit_softmax(X[own], local, start, solver)
+            fit = fit_softmax(X[own], local, start, solver)
             division.noise.intercept[number] = -np.inf
         else:
             intercept = np.nan_to_num(division.noise.intercept[[number]], neginf=0.0)
@@ -222,12 +222,12 @@ class SubsetHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 np.vstack([old.coef[members], division.noise.coef[[number]]]),
                 np.concatenate([old.intercept[members], intercept]),
             )
-            found, n_iter = fit_softmax(X[np.concatenate([own, noise])], local, start, solver)
-            division.noise.coef[number] = found.coef[-1]
-            division.noise.intercept[number] = found.intercept[-1]
-        old.coef[members] = found.coef[: len(members)]
-        old.intercept[members] = found.intercept[: len(members)]
-        return n_iter
+            fit = fit_softmax(X[np.concatenate([own, noise])], local, start, solver)
+            division.noise.coef[number] = fit.weights.coef[-1]
+            division.noise.intercept[number] = fit.weights.intercept[-1]
+        old.coef[members] = fit.weights.coef[: len(members)]
+        old.intercept[members] = fit.weights.intercept[: len(members)]
+        return fit.n_iter
 
     def _noise_rows(self, X: FloatArray, own: BoolArray, division: Division, number: int) -> IntArray:
         """Return the rows of other subsets that stand for noise; one may come several times."""

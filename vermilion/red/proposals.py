@@ -10,12 +10,13 @@ import numpy as np
 
 from vermilion.learn.calibration import apply_temperature
 from vermilion.learn.uncertainty import SCORES, disagreement, likeliest, margin
+from vermilion.learn.threads import block_threads, in_order
 from vermilion.red.asking import Confirmed, confirmed
 from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
 from vermilion.types import FloatArray, Head, IntArray
 
-CHUNK = 8192
+CHUNK = 2048
 SHOWN_CANDIDATES = 5
 
 Candidates = tuple[tuple[str, float], ...]
@@ -119,11 +120,15 @@ def propose(
     proba : ndarray of shape (n, n_labels), optional
         What was learned of these very rows; otherwise the model's own probabilities.
     """
-    parts = []
-    for start in range(0, len(X), CHUNK):
+
+
+    def of_chunk(start: int) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
         chunk = X[start : start + CHUNK]
         known = model.predict_proba(chunk) if proba is None else proba[start : start + CHUNK].copy()
-        parts.append(_propose_chunk(model, chunk, known, (start, ruled_out), width))
+        return _propose_chunk(model, chunk, known, (start, ruled_out), width)
+
+    with block_threads(X.size * width) as threads:
+        parts = list(in_order(of_chunk, range(0, len(X), CHUNK), threads))
     if not parts:
         empty = np.zeros((0, width), dtype=np.float32)
         return Proposals(empty.astype(np.int32), empty, empty[:, 0], empty[:, 0])
