@@ -24,8 +24,8 @@ WORTH = 0.001
 # long before the optimum (docs/design/solver.md).
 TOLERANCES = (
     (30_000, 2e-6, 2e-6),
-    (1_000_000, 6e-4, 6e-4),
-    (5_000_000, 1.2e-3, 2e-3),
+    (1_000_000, 1e-4, 1e-4),
+    (5_000_000, 6e-4, 1e-3),
     (np.inf, 4e-3, 1e-2),
 )
 # So many times as many rows have another curvature.
