@@ -16,6 +16,8 @@ from vermilion.types import FloatArray, IntArray
 
 # Labelled texts are held out in so many parts, of which so many are tried: each costs as much as a round.
 FOLDS, TRIED = 5, 2
+# The student's C beside the teacher's: it learns from more texts, and many of their labels are wrong.
+STUDENT_C = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Pool:
         if not cls.possible(problem, len(named)):
             return None
         X = np.concatenate([problem.X_given, named, problem.X_open])
-        learner = PoolLearner(X, neighbour_graph(X), FlatHead(C=C), FlatHead(C=C))
+        learner = PoolLearner(X, neighbour_graph(X), *_heads(C))
         return cls(learner, np.concatenate([problem.y_given, np.arange(len(named))]))
 
     def learn(self, problem: Problem, answers: IntArray) -> FloatArray:
@@ -92,5 +94,10 @@ class Pool:
         return pool, places, proba
 
     def _fresh(self) -> PoolLearner:
-        C = self.learner.teacher.C
-        return replace(self.learner, teacher=FlatHead(C=C), student=FlatHead(C=C))
+        teacher, student = _heads(float(self.learner.teacher.C))
+        return replace(self.learner, teacher=teacher, student=student)
+
+
+def _heads(C: float) -> tuple[FlatHead, FlatHead]:
+    """Return an unfitted teacher and student."""
+    return FlatHead(C=C), FlatHead(C=STUDENT_C * C)
