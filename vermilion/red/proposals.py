@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from vermilion.learn.calibration import apply_temperature
-from vermilion.learn.uncertainty import SCORES, disagreement, likeliest, margin
 from vermilion.learn.threads import block_threads, in_order
+from vermilion.learn.uncertainty import SCORES, disagreement, likeliest, margin
 from vermilion.red.asking import Confirmed, confirmed
 from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
@@ -120,8 +120,6 @@ def propose(
     proba : ndarray of shape (n, n_labels), optional
         What was learned of these very rows; otherwise the model's own probabilities.
     """
-
-
     def of_chunk(start: int) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
         chunk = X[start : start + CHUNK]
         known = model.predict_proba(chunk) if proba is None else proba[start : start + CHUNK].copy()
