@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from vermilion.learn.calibration import (
     apply_temperature,
-    expected_calibration_error,
     fit_temperature,
     log_loss,
     log_proba,
     softmax,
 )
+from vermilion.learn.calibration_metrics import expected_calibration_error
 from vermilion.types import FloatArray, IntArray
 
 

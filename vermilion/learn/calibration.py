@@ -50,7 +50,12 @@ def log_proba(proba: FloatArray) -> FloatArray:
     return np.maximum(logs, LOG_FLOOR)
 
 
-def log_loss(logits: FloatArray, y_index: IntArray, temperature: float = 1.0) -> float:
+def log_loss(
+    logits: FloatArray,
+    y_index: IntArray,
+    temperature: float = 1.0,
+    sample_weight: FloatArray | None = None,
+) -> float:
     """Return the mean of -log p(true label), in nats, after dividing by a temperature.
 
     Parameters
@@ -60,6 +65,7 @@ def log_loss(logits: FloatArray, y_index: IntArray, temperature: float = 1.0) ->
     y_index : ndarray of int, shape (n,)
         Columns of the true labels.
     temperature : float
+    sample_weight : ndarray of shape (n,), optional
 
     Examples
     --------
@@ -69,10 +75,13 @@ def log_loss(logits: FloatArray, y_index: IntArray, temperature: float = 1.0) ->
     if not len(logits):
         return 0.0
     logs = log_softmax(logits / logits.dtype.type(temperature))
-    return float(-logs[np.arange(len(logs)), y_index].mean(dtype=np.float64))
+    own = -logs[np.arange(len(logs)), y_index].astype(np.float64)
+    return float(np.average(own, weights=sample_weight))
 
 
-def fit_temperature(logits: FloatArray, y_index: IntArray) -> float:
+def fit_temperature(
+    logits: FloatArray, y_index: IntArray, sample_weight: FloatArray | None = None
+) -> float:
     """Find the temperature at which `logits / temperature` has the smallest log loss.
 
     Guo et al., "On Calibration of Modern Neural Networks" (2017). Give it out-of-fold predictions: on rows
@@ -85,6 +94,7 @@ def fit_temperature(logits: FloatArray, y_index: IntArray) -> float:
         Logits or log-probabilities; both give the same temperature.
     y_index : ndarray of int, shape (n,)
         Columns of the true labels.
+    sample_weight : ndarray of shape (n,), optional
 
     Returns
     -------
@@ -105,7 +115,7 @@ def fit_temperature(logits: FloatArray, y_index: IntArray) -> float:
     if not np.ptp(logits, axis=1).any() or (logits.argmax(axis=1) == y_index).all():
         return 1.0
     found = minimize_scalar(
-        lambda log_t: log_loss(logits, y_index, float(np.exp(log_t))),
+        lambda log_t: log_loss(logits, y_index, float(np.exp(log_t)), sample_weight),
         bounds=(np.log(COLDEST), np.log(HOTTEST)),
         method="bounded",
     )
@@ -129,35 +139,3 @@ def apply_temperature(proba: FloatArray, temperature: float) -> FloatArray:
     powered = (proba / largest) ** proba.dtype.type(1.0 / temperature)
     scaled: FloatArray = powered / powered.sum(axis=1, keepdims=True)
     return scaled
-
-
-def expected_calibration_error(proba: FloatArray, y_index: IntArray, bins: int = 15) -> float:
-    """Return the gap between the largest probability and how often it is right, averaged over texts.
-
-    Top-label error over equal-width bins (Naeini et al., 2015).
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n, K)
-    y_index : ndarray of int, shape (n,)
-    bins : int
-
-    Returns
-    -------
-    float
-        From 0 (calibrated) to 1; 0 for no rows.
-
-    Examples
-    --------
-    >>> round(expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1])), 4)
-    0.0
-    >>> round(expected_calibration_error(np.array([[0.9, 0.1]] * 2), np.array([0, 1])), 4)
-    0.4
-    """
-    if not len(proba):
-        return 0.0
-    confidence = proba.max(axis=1).astype(np.float64)
-    right = proba.argmax(axis=1) == y_index
-    place = np.minimum((confidence * bins).astype(np.intp), bins - 1)
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(proba))

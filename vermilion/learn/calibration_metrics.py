@@ -1,0 +1,195 @@
+"""How far probabilities can be believed: calibration errors, Brier score, and the reliability diagram's numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.metrics import brier_score_loss
+
+from vermilion.types import BoolArray, FloatArray, IntArray
+
+BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Rows whose largest probability falls into one bin.
+
+    Attributes
+    ----------
+    low, high : float
+        The bin's bounds, the upper one not included (in the last bin it is).
+    n : int
+        Rows.
+    confidence, accuracy : float
+        Mean largest probability, and share of rows whose likeliest label is right; both weighted.
+    lower, upper : float
+        Of the accuracy: Wilson's interval, with as many rows as the weights are worth (Kish).
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+    lower: float
+    upper: float
+
+
+def effective_size(weights: FloatArray) -> float:
+    """Return how many equally weighted rows are as informative as these: `sum(w)**2 / sum(w**2)` (Kish, 1965).
+
+    Examples
+    --------
+    >>> effective_size(np.array([1.0, 1.0, 0.0])), effective_size(np.zeros(0))
+    (2.0, 0.0)
+    """
+    squares = float((weights.astype(np.float64) ** 2).sum())
+    return float(weights.sum(dtype=np.float64)) ** 2 / squares if squares else 0.0
+
+
+def expected_calibration_error(
+    proba: FloatArray, y_index: IntArray, bins: int = BINS, sample_weight: FloatArray | None = None
+) -> float:
+    """Return the gap between the largest probability and how often it is right, averaged over texts.
+
+    Top-label error over equal-width bins (Naeini et al., 2015).
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, K)
+    y_index : ndarray of int, shape (n,)
+    bins : int
+    sample_weight : ndarray of shape (n,), optional
+
+    Returns
+    -------
+    float
+        From 0 (calibrated) to 1; 0 for no rows.
+
+    Examples
+    --------
+    >>> round(expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1])), 4)
+    0.0
+    >>> round(expected_calibration_error(np.array([[0.9, 0.1]] * 2), np.array([0, 1])), 4)
+    0.4
+    """
+    if not len(proba):
+        return 0.0
+    return _gap(*top_label(proba, y_index), bins, _weights(sample_weight, len(proba)))
+
+
+def classwise_calibration_error(
+    proba: FloatArray, y_index: IntArray, bins: int = BINS, sample_weight: FloatArray | None = None
+) -> float:
+    """Return the gap between each label's probability and its frequency, averaged over texts and labels.
+
+    Classwise error over equal-width bins (Kull et al., 2019). With many labels nearly all cells are near 0 and so is
+    this; compare it among calibrations of one task alone.
+
+    Examples
+    --------
+    >>> round(classwise_calibration_error(np.array([[0.9, 0.1]] * 2), np.array([0, 1])), 4)
+    0.4
+    """
+    if not len(proba):
+        return 0.0
+    weights = _weights(sample_weight, len(proba))
+    gaps = [_gap(proba[:, k].astype(np.float64), y_index == k, bins, weights) for k in range(proba.shape[1])]
+    return float(np.mean(gaps))
+
+
+def brier_score(proba: FloatArray, y_index: IntArray, sample_weight: FloatArray | None = None) -> float:
+    """Return the mean squared distance between probabilities and the truth, from 0 to 2 (Brier, 1950).
+
+    Examples
+    --------
+    >>> brier_score(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, 0]))
+    0.25
+    """
+    if not len(proba):
+        return 0.0
+    own = proba.astype(np.float64)
+    own /= own.sum(axis=1, keepdims=True)
+    labels = list(range(proba.shape[1]))
+    return float(
+        brier_score_loss(y_index, own, labels=labels, sample_weight=sample_weight, scale_by_half=False)
+    )
+
+
+def reliability(
+    proba: FloatArray,
+    y_index: IntArray,
+    bins: int = 10,
+    sample_weight: FloatArray | None = None,
+    confidence: float = 0.95,
+) -> tuple[ReliabilityBin, ...]:
+    """Return the reliability diagram's bins that hold rows, from the least confident to the surest.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, K)
+    y_index : ndarray of int, shape (n,)
+    confidence : float
+        Of each bin's interval.
+
+    Examples
+    --------
+    >>> bins = reliability(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]), bins=4)
+    >>> [(b.low, b.high, b.n, b.confidence, b.accuracy) for b in bins]
+    [(0.75, 1.0, 4, 0.75, 0.75)]
+    """
+    if not len(proba):
+        return ()
+    sure, right = top_label(proba, y_index)
+    weights, place = _weights(sample_weight, len(proba)), _places(sure, bins)
+    found = []
+    for number in np.unique(place):
+        rows = place == number
+        if not weights[rows].sum():
+            continue
+        accuracy = float(np.average(right[rows], weights=weights[rows]))
+        lower, upper = wilson(accuracy, effective_size(weights[rows]), confidence)
+        mean = float(np.average(sure[rows], weights=weights[rows]))
+        low, high = float(number / bins), float((number + 1) / bins)
+        found.append(ReliabilityBin(low, high, int(rows.sum()), mean, accuracy, lower, upper))
+    return tuple(found)
+
+
+def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval (1927) for a share seen in `n` rows, which need not be a whole number.
+
+    Examples
+    --------
+    >>> [round(bound, 4) for bound in wilson(0.9, 20.0)]
+    [0.699, 0.9721]
+    """
+    if n <= 0:
+        return 0.0, 1.0
+    z = float(norm.ppf((1 + confidence) / 2))
+    middle = share + z * z / (2 * n)
+    spread = z * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
+    scale = 1 + z * z / n
+    return max((middle - spread) / scale, 0.0), min((middle + spread) / scale, 1.0)
+
+
+def top_label(proba: FloatArray, y_index: IntArray) -> tuple[FloatArray, BoolArray]:
+    """Return each row's largest probability, as float64, and whether its label is the right one."""
+    right: BoolArray = proba.argmax(axis=1) == y_index
+    return proba.max(axis=1).astype(np.float64), right
+
+
+def _weights(sample_weight: FloatArray | None, n: int) -> FloatArray:
+    return np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+
+
+def _places(values: FloatArray, bins: int) -> IntArray:
+    places: IntArray = np.minimum((values * bins).astype(np.intp), bins - 1)
+    return places
+
+
+def _gap(values: FloatArray, happened: BoolArray, bins: int, weights: FloatArray) -> float:
+    gaps = np.bincount(_places(values, bins), weights=weights * (happened - values), minlength=bins)
+    return float(np.abs(gaps).sum() / max(weights.sum(), np.finfo(np.float64).tiny))
