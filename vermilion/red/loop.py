@@ -20,7 +20,7 @@ from vermilion.learn import stopping
 from vermilion.learn.certificate import clopper_pearson, extend
 from vermilion.red.asking import Desk, to_question
 from vermilion.red.hindsight import Hindsight
-from vermilion.red.planning import Planner, audit_size, most_options
+from vermilion.red.planning import AUDIT_LEAST, Planner, audit_size, most_options
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
 from vermilion.red.record import Certificate, RoundRecord
@@ -80,6 +80,8 @@ class Loop:
         May spend up to the run's caps.
     budget : int
         Questions that the run may plan for in all, audits included.
+    state : State, optional
+        What is known from before; nothing by default.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class Loop:
         desk: Desk,
         audit_meter: Meter,
         budget: int,
+        *,
+        state: State | None = None,
     ) -> None:
         self.problem, self.settings, self.model, self.budget = problem, settings, model, budget
         self.desks = {"round": desk, "audit": replace(desk, meter=audit_meter)}
         self.store, self.progress = desk.store, desk.progress
-        self.state = State.empty(len(problem.open_texts))
+        self.state = state or State.empty(len(problem.open_texts))
         self.weights = problem.weights
         self.steps: list[Step] = []
         self.tallies: list[Tally] = []
@@ -106,7 +110,7 @@ class Loop:
         self.cap_hit = ""
         self.limits = repr((settings.caps, settings.rounds, settings.target, settings.confidence))
         shuffled = np.random.default_rng([settings.seed, 1]).permutation(len(problem.open_texts))
-        self.stop_rows: IntArray = shuffled[:STOP_SET]
+        self.stop_rows: IntArray = shuffled
         self.stop_labels: IntArray | None = None
         self.recorded = len(self.store.names(STEP))
 
@@ -126,9 +130,12 @@ class Loop:
                 break
             start = time.perf_counter()
             closed = number + 1 < self.recorded
+            unknown = self.state.answers < 0
             step, tally = self._ask(number, step, closed=closed)
             if self.model.pool:
-                self.hindsight.add(self.problem, self.model, fitted.proposals, step, self.state.answers)
+                # What the head had learned from tells nothing of how sure it may be.
+                answers = np.where(unknown, self.state.answers, -1)
+                self.hindsight.add(self.problem, self.model, fitted.proposals, step, answers)
             agreement = self._agreement(step, tally)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
             if step.kind == "audit" and not closed:
@@ -159,10 +166,14 @@ class Loop:
         proba = self.model.learn(self.problem, self.state.answers)
         width = most_options(self.settings, len(self.problem.labels))
         proposals = propose(self.model, self.problem.X_open, self.state.ruled_out, width, proba)
+        self.state.survey(proposals.labels, proposals.proba)
+        if not self.rounds:
+            self.budget = self._narrowed(self.budget)
+            self.stop_rows = self.stop_rows[self.state.within[self.stop_rows]][:STOP_SET]
         labels = proposals.labels[self.stop_rows, 0]
         kappa = None if self.stop_labels is None else stopping.model_kappa(self.stop_labels, labels)
         self.stop_labels = labels
-        open_ = self.state.answers < 0
+        open_ = (self.state.answers < 0) & self.state.within
         fitted = Fitted(
             proposals,
             int(self.weights[open_ & (proposals.gap < UNCERTAIN_GAP)].sum()),
@@ -174,6 +185,20 @@ class Loop:
         unsure = int((open_ & (proposals.gap < UNCERTAIN_GAP)).sum())
         self.history.append(stopping.Progress(unsure, last.asked, last.confirmed, last.corrected, kappa))
         return fitted
+
+    def _narrowed(self, budget: int) -> int:
+        """Return the budget where labels were changed: the same share of the texts that this can concern.
+
+        Answers in doubt and the last audit come on top. Nothing is asked where it can concern no text.
+        """
+        state = self.state
+        if state.scope is None:
+            return budget
+        concerned = int((state.within & (state.answers < 0)).sum())
+        if not concerned + len(state.doubts):
+            return 0
+        wanted = -(-budget * concerned // max(len(state.answers), 1)) + len(state.doubts)
+        return min(budget, wanted + AUDIT_LEAST)
 
     def _gold_agreement(self, proposals: Proposals) -> float | None:
         if self.problem.gold is None or not self.weights.sum():
@@ -189,7 +214,7 @@ class Loop:
             return f"cap: {self.cap_hit}"
         if self.budget == 0:
             return "no questions: there is no expert, or nothing may be asked"
-        if not self.state.eligible(len(self.problem.labels)).any():
+        if not self.state.doubts and not self.state.eligible(len(self.problem.labels)).any():
             return "all asked: no text is left to ask about"
         if self._room() <= 0:
             planned = f"the {self.budget:,} questions"
@@ -198,7 +223,7 @@ class Loop:
                 if capped
                 else f"rounds: {planned} planned for are asked"
             )
-        return "; ".join(stopping.met(self.history))
+        return "" if self.state.doubts else "; ".join(stopping.met(self.history))
 
     def _room(self) -> int:
         """Return how many questions rounds may still ask, the last audit set aside."""
@@ -234,7 +259,7 @@ class Loop:
 
     def _population(self) -> tuple[int, int]:
         """Return the pool rows that the head decides, and those that the expert did."""
-        audited = int(self.weights[self.state.answers < 0].sum())
+        audited = int(self.weights[self.state.unsettled].sum())
         return audited, int(self.weights.sum()) - audited
 
     def _ask(self, number: int, step: Step, *, closed: bool) -> tuple[Step, Tally]:

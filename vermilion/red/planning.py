@@ -49,17 +49,19 @@ class Planner:
     proposals: Proposals
 
     def round(self, number: int, size: int) -> Step:
-        """Choose `size` texts: a random share, which tells how good the head is, and the most uncertain."""
+        """Choose `size` texts: answers in doubt, a random share, which tells how good the head is, the uncertain."""
+        doubts = list(self.state.doubts)[:size]
+        size -= len(doubts)
         eligible = self.state.eligible(len(self.problem.labels))
         distinct, draws = self._draw(number, max(round(RANDOM_SHARE * size), min(5, size)), eligible)
         eligible[distinct] = False
         chosen = select(self.proposals.score, eligible, self.problem.X_open, size - len(distinct))
-        rows = [*distinct, *chosen.tolist()]
+        rows = [*distinct, *chosen.tolist(), *doubts]
         return Step("round", self._write_out(rows, single=self.settings.ask == "validate"), draws)
 
     def audit(self, number: int, size: int, delta: float) -> Step:
-        """Draw `size` pool rows at random among those that the head decides."""
-        distinct, draws = self._draw(number, size, self.state.answers < 0)
+        """Draw `size` pool rows at random among those that the expert did not settle."""
+        distinct, draws = self._draw(number, size, self.state.unsettled)
         return Step("audit", self._write_out(distinct, single=False), draws, delta)
 
     def _draw(self, number: int, size: int, eligible: BoolArray) -> tuple[list[int], tuple[int, ...]]:
@@ -79,11 +81,18 @@ class Planner:
         asked = []
         for row, count in zip(rows, self._counts(rows, single=single), strict=True):
             out = self.state.ruled_out.get(row, ())
-            ranked = self.proposals.labels[row].tolist()
+            ranked = self._ranked(row)
             # An audit may draw a text for which the expert ruled every label out: it is asked all of them again.
             options = tuple([label for label in ranked if label not in out] or ranked)[:count]
             asked.append(Asked(row, options, nearest_examples(examples, self.problem.X_open[row], options)))
         return tuple(asked)
+
+    def _ranked(self, row: int) -> list[int]:
+        """Return the candidates of a text; an answer that is asked again comes first, then its new rivals."""
+        ranked: list[int] = self.proposals.labels[row].tolist()
+        answer = int(self.state.answers[row])
+        first = [*([answer] if answer >= 0 else []), *self.state.doubts.get(row, ())]
+        return [*first, *(label for label in ranked if label not in first)]
 
     def _counts(self, rows: list[int], *, single: bool) -> list[int]:
         if single:

@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from vermilion.red.problem import Problem
-from vermilion.types import BoolArray, IntArray, Verdict
+from vermilion.types import BoolArray, FloatArray, IntArray, Verdict
 
 # After so many "none of these" a text is left to people.
 MOST_TRIES = 3
+# A label is plausible for a text from this probability on: what a shortlist of 98 % leaves out.
+PLAUSIBLE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,35 @@ class Tally:
     cost_usd: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which open texts may be asked about, where an earlier run has settled the others.
+
+    Attributes
+    ----------
+    labels : ndarray of int
+        Those texts for which one of these labels is plausible;
+    rows : ndarray of bool, shape (n_open,)
+        and these.
+    """
+
+    labels: IntArray
+    rows: BoolArray
+
+    def mask(self, labels: IntArray, proba: FloatArray) -> BoolArray:
+        """Return which texts are within, shape (n_open,), by the proposals of each: shape (n_open, width).
+
+        Examples
+        --------
+        >>> scope = Scope(np.array([2]), np.array([False, True, False]))
+        >>> scope.mask(np.array([[0, 2], [1, 0], [1, 2]]), np.array([[0.9, 0.1], [1.0, 0.0], [0.99, 0.01]]))
+        array([ True,  True, False])
+        """
+        plausible = np.isin(labels, self.labels) & (proba >= PLAUSIBLE)
+        within: BoolArray = plausible.any(axis=1) | self.rows
+        return within
+
+
 @dataclass(slots=True)
 class State:
     """What is known of the open texts so far; one entry an open text.
@@ -134,23 +165,47 @@ class State:
     tries : ndarray of int
         How often the answer was "none of these" or "no".
     ruled_out : dict of row to label numbers
+    scope : Scope or None
+        Where an earlier run's answers were carried over: which texts may be asked about.
+    within : ndarray of bool
+        Those, by the latest proposals; see `survey`.
+    doubts : dict of row to label numbers
+        Answers carried over that are to be asked again, since one of these labels was added.
+    inherited : ndarray of bool
+        Answers carried over that were given while a label was missing that has been added. No question stands
+        between them and the new label but the head's word, so audits draw from them, too.
     """
 
     answers: IntArray
     proposed: IntArray
     answered_in: IntArray
     tries: IntArray
+    within: BoolArray
+    inherited: BoolArray
     ruled_out: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    scope: Scope | None = None
+    doubts: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, n: int) -> State:
         """Return the state before any question about `n` texts."""
         answers, proposed, answered_in = np.full((3, n), -1, dtype=np.int64)
-        return cls(answers, proposed, answered_in, np.zeros(n, dtype=np.int64))
+        nowhere = np.zeros(n, dtype=bool)
+        return cls(answers, proposed, answered_in, np.zeros(n, dtype=np.int64), ~nowhere, nowhere)
+
+    @property
+    def unsettled(self) -> BoolArray:
+        """Which texts the expert did not decide, among the labels there are now."""
+        return (self.answers < 0) | self.inherited
+
+    def survey(self, labels: IntArray, proba: FloatArray) -> None:
+        """Note which texts are within the scope, by the proposals of each: shape (n_open, width)."""
+        if self.scope is not None:
+            self.within = self.scope.mask(labels, proba)
 
     def eligible(self, n_labels: int) -> BoolArray:
         """Tell which texts may still be asked about."""
-        mask = (self.answers < 0) & (self.tries < MOST_TRIES)
+        mask = (self.answers < 0) & (self.tries < MOST_TRIES) & self.within
         for row, labels in self.ruled_out.items():
             mask[row] &= len(labels) < n_labels
         return mask
@@ -162,15 +217,19 @@ class State:
         for place in set(range(len(step.asked))) - verdicts.keys():
             # Whom the expert cannot answer (an endpoint's filter, say) is not asked for ever.
             self.tries[step.asked[place].row] += 1
+            self.doubts.pop(step.asked[place].row, None)
         for place, verdict in verdicts.items():
             asked = step.asked[place]
             said[place] = -1 if verdict.label is None else number[verdict.label]
             self.proposed[asked.row] = asked.proposed
             self.answered_in[asked.row] = round_
+            self.inherited[asked.row] = False
+            self.doubts.pop(asked.row, None)
             if verdict.label is None:
                 self.tries[asked.row] += 1
                 before = self.ruled_out.get(asked.row, ())
                 self.ruled_out[asked.row] = tuple(sorted({*before, *asked.options}))
+                self.answers[asked.row] = -1
             else:
                 self.answers[asked.row] = said[place]
         agreed = {place: step.asked[place].proposed == label for place, label in said.items()}
