@@ -199,6 +199,36 @@ def try_with_rows(
     return _held_out(head, X, y, y, _folds(X, y, cv, random_state), more)
 
 
+def hold_out(
+    head: Head,
+    X: FloatArray,
+    y: IntArray,
+    more: tuple[FloatArray, IntArray] | None = None,
+    cv: int = 5,
+    random_state: int = 0,
+) -> OutOfFold:
+    """Hold every row out once, however many there are; rows alone in their class never.
+
+    Parameters
+    ----------
+    head : Head
+        Unfitted, its parameters chosen.
+    X, y : ndarray of shape (n, d) and (n,)
+        y: 0 to K-1, each of them there.
+    more : tuple of ndarray, shape (m, d) and (m,), optional
+        Rows that are learned from in every fold.
+
+    Examples
+    --------
+    >>> from vermilion.learn.heads import FlatHead
+    >>> X, y = np.eye(2, dtype=np.float32).repeat(3, axis=0), np.repeat([0, 1], 3)
+    >>> hold_out(FlatHead(C=10.0), X, y).proba.argmax(axis=1).tolist()
+    [0, 0, 0, 1, 1, 1]
+    """
+    folds = min(cv, max(2, int(np.bincount(y).max())))
+    return _held_out(head, X, y, y, fold_numbers(y, row_keys(np.asarray(X), random_state), folds), more)
+
+
 def _folds(X: FloatArray, codes: IntArray, cv: int, random_state: int) -> IntArray:
     folds = min(cv, max(2, int(np.bincount(codes).max())))
     numbers = fold_numbers(codes, row_keys(np.asarray(X), random_state), folds)

@@ -14,11 +14,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from vermilion.learn.model_choice import try_with_rows
 from vermilion.red.problem import Problem
-from vermilion.red.proposals import training_rows
 from vermilion.red.state import Scope, State
-from vermilion.red.training import Choice
+from vermilion.red.training import Choice, out_of_fold
 from vermilion.world.store import Store
 
 # An added label is a rival of an answer where, out of fold, it has this share of the answer's probability.
@@ -126,7 +124,6 @@ def state_of(problem: Problem, carried: Carried) -> State:
             continue
         if known.answer is not None:
             state.answers[row] = number[known.answer]
-            state.answered_in[row] = 0
             state.proposed[row] = number.get(known.proposed or "", -1)
         if known.ruled_out:
             state.ruled_out[row] = tuple(sorted(number[name] for name in known.ruled_out))
@@ -141,23 +138,15 @@ def doubts(problem: Problem, choice: Choice, state: State, carried: Carried) -> 
     """
     number = {label.name: place for place, label in enumerate(problem.labels)}
     added = np.array([number[name] for name in carried.added], dtype=np.int64)
-    known = training_rows(problem, state.answers, names=False)
     if not len(added) or not (state.answers >= 0).any():
         return {}
-    names = None
-    if choice.names and problem.X_names is not None:
-        names = (problem.X_names, np.arange(len(problem.labels)))
-    more = names or (problem.X_given[:0], problem.y_given[:0])
-    said = try_with_rows(choice.head, known.X, known.y, more)
-    rivals = said.proba[:, added]
+    said, places = out_of_fold(problem, choice, state.answers)
     own = said.proba[np.arange(len(said.rows)), said.codes]
-    rows = known.places[said.rows]
+    rival = said.proba[:, added] >= RIVAL * own[:, None]
     found = {}
-    for place in np.flatnonzero((rows >= 0) & (rivals.max(axis=1) >= RIVAL * own)).tolist():
-        order = np.argsort(-rivals[place], kind="stable")
-        found[int(rows[place])] = tuple(
-            int(added[one]) for one in order if rivals[place, one] >= RIVAL * own[place]
-        )
+    for row in np.flatnonzero((places >= 0) & rival.any(axis=1)).tolist():
+        order = np.argsort(-said.proba[row, added], kind="stable")
+        found[int(places[row])] = tuple(int(added[one]) for one in order if rival[row, one])
     return found
 
 

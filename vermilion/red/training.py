@@ -11,12 +11,16 @@ import numpy as np
 from vermilion.config import RunSettings
 from vermilion.learn.calibration import apply_temperature
 from vermilion.learn.heads import HEADS, FlatHead
-from vermilion.learn.model_choice import MANY_CELLS, OutOfFold, choose_head, try_with_rows
+from vermilion.learn.model_choice import MANY_CELLS, OutOfFold, choose_head, hold_out, try_with_rows
+from vermilion.red.asking import confirmed
 from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model
 from vermilion.red.record import HeadTrial
 from vermilion.types import FloatArray, Head, IntArray
+
+# Known texts times labels beyond which centroids judge them.
+MANY_JUDGED = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,32 @@ def _with_pool(problem: Problem, settings: RunSettings, choice: Choice) -> Choic
     name = f"{choice.kind}{' + label names' if choice.names else ''} + pool"
     gains = {"pool": pool, "temperature": pool.student_temperature}
     return _weighed(problem, choice, (name, found, time.perf_counter() - start), gains)
+
+
+def out_of_fold(problem: Problem, choice: Choice, answers: IntArray) -> tuple[OutOfFold, IntArray]:
+    """Judge each text whose label is known by a head that has not learned from it; the pool is left out.
+
+    Where there are very many, centroids judge in the chosen head's place: five fits would take longer than a round.
+
+    Parameters
+    ----------
+    answers : ndarray of int, shape (n_open,)
+        -1 where open.
+
+    Returns
+    -------
+    said : OutOfFold
+        Not calibrated.
+    places : ndarray of int, shape (m,)
+        Of those texts: an open text from 0, or -1 - p for the given text p.
+    """
+    known = confirmed(problem, answers)
+    many = len(known.y) * len(problem.labels) > MANY_JUDGED
+    more = None
+    if choice.names and problem.X_names is not None:
+        more = (problem.X_names, np.arange(len(problem.labels)))
+    said = hold_out(HEADS["centroid"]() if many else choice.head, known.X, known.y, more)
+    return said, known.places[said.rows]
 
 
 def _weighed(

@@ -47,13 +47,25 @@ def read_labels(path: str | Path) -> tuple[Label, ...]:
     Label(name='lost_card', meaning='', parent='cards')
     """
     where = str(path)
-    read = _read_json if Path(path).suffix.lower() == ".json" else _read_yaml
-    labels = tuple(_label(name, value, where) for name, value in _entries(read(_text(path), where), where))
+    labels = tuple(_label(name, value, where) for name, value in _entries(read_tree(path), where))
     if not labels:
         raise InputError("at least one label", "none", where, "list the labels in it")
-    _check_names([label.name for label in labels], where)
+    check_names([label.name for label in labels], where)
     _check_parents(labels, where)
     return labels
+
+
+def read_tree(path: str | Path) -> Any:
+    """Read a YAML or JSON file as plain mappings, lists and strings; scalars of YAML stay as they are written.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or parsed, or has YAML anchors, aliases or tags.
+    """
+    where = str(path)
+    read = _read_json if Path(path).suffix.lower() == ".json" else _read_yaml
+    return read(_text(path), where)
 
 
 def labels_from(texts: Texts) -> tuple[Label, ...]:
@@ -71,7 +83,7 @@ def labels_from(texts: Texts) -> tuple[Label, ...]:
     """
     check_labels(texts, None)
     names = sorted({name for row in texts.labels or () for name in row})
-    _check_names(names, texts.source or "texts")
+    check_names(names, texts.source or "texts")
     return tuple(Label(name) for name in names)
 
 
@@ -110,7 +122,7 @@ def write_labels(path: str | Path, labels: Sequence[Label]) -> None:
     if Path(path).suffix.lower() not in (".yaml", ".yml"):
         raise InputError("a .yaml file", f"'{Path(path).name}'", str(path), "rename the output")
     where = str(path)
-    _check_names([_named(label.name, where) for label in labels], where)
+    check_names([_named(label.name, where) for label in labels], where)
     _check_parents(labels, where)
     tree = {label.name: _fields(label, where) for label in labels}
     body = yaml.safe_dump(tree, allow_unicode=True, sort_keys=False, width=110)
@@ -240,7 +252,14 @@ def _line(meaning: object, where: str) -> str:
     return line
 
 
-def _check_names(names: Sequence[str], where: str) -> None:
+def check_names(names: Sequence[str], where: str) -> None:
+    """Check that names may stand beside each other.
+
+    Raises
+    ------
+    InputError
+        A name twice, or reserved; two that differ only in case or space.
+    """
     _refuse_repeated(names, where)
     alike: dict[str, str] = {}
     for name in names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -186,12 +186,46 @@ class Store:
         Verdicts stay, and are found again by whoever asks the same; so do values stored with `keep`. What was
         spent so far is written down as an event.
         """
-        spent = self.spent()
-        self.log("cleared", asdict(spent))
+        self.begin_anew({}, "cleared", None)
+
+    def begin_anew(self, values: Mapping[str, JSON], kind: str, body: JSON) -> None:
+        """Start over with these values in place of the run's plans, in one step: see `clear`.
+
+        Parameters
+        ----------
+        values : mapping of name to value
+            What the run begins with.
+        kind, body
+            Of the event that is logged; the spending so far stands beside `body` in it.
+        """
+        told = asdict(self.spent()) | ({} if body is None else {"why": body})
         mine = documents.c.run == self._run
+        rows = [
+            {"run": self._run, "name": name, "value": json.dumps(value, ensure_ascii=False), "keep": False}
+            for name, value in values.items()
+        ]
+        event = {"run": self._run, "at": _now(), "kind": kind, "body": json.dumps(told, ensure_ascii=False)}
         with self._write() as connection:
+            connection.execute(sa.insert(events).values(**event))
             connection.execute(sa.delete(documents).where(mine, documents.c.keep.is_(False)))
+            if rows:
+                connection.execute(sa.insert(documents), rows)
             self._ledger.clear(connection)
+
+    def take_over(self, other: Store) -> None:
+        """Copy all that another run has paid for: its verdicts, and the values that it keeps."""
+        paid = verdicts.c.run == other._run
+        kept = (documents.c.run == other._run) & documents.c.keep
+        for table, which in ((verdicts, paid), (documents, kept)):
+            with other._read() as connection:
+                rows = [
+                    {**row, "run": self._run}
+                    for row in connection.execute(sa.select(table).where(which)).mappings()
+                ]
+            with self._write() as connection:
+                for start in range(0, len(rows), CHUNK):
+                    some = self._insert(table).on_conflict_do_nothing()
+                    connection.execute(some, rows[start : start + CHUNK])
 
     def _prepare(self) -> None:
         with self._write() as connection:
