@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,20 @@ import numpy as np
 import pytest
 
 from vermilion.errors import ModelError
+from vermilion.learn.calibrators import Calibrator, IsotonicScaling, VectorScaling
 from vermilion.learn.heads import HEADS
 from vermilion.types import FloatArray, Head, Label
 from vermilion.world import models
-from vermilion.world.models import CARD, DESCRIPTION, TENSORS, SavedModel, load_model, save_model
+from vermilion.world.models import (
+    CALIBRATED_FORMAT,
+    CARD,
+    DESCRIPTION,
+    FORMAT,
+    TENSORS,
+    SavedModel,
+    load_model,
+    save_model,
+)
 
 LABELS = (
     Label("Grüße", "use for greetings; not for thanks", "small talk"),
@@ -101,6 +112,36 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path, variant: str) -> None:
     save_model(tmp_path / "again", back, "# A card\n")
     for name in (TENSORS, DESCRIPTION):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / "model" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "calibrator",
+    [VectorScaling((1.1, 0.9, 1.0, 1.0), (0.2, -0.1, 0.0, 0.0)), IsotonicScaling((0.0, 1.0), (0.1, 0.9))],
+    ids=lambda calibrator: calibrator.method,
+)
+def test_calibration_beyond_a_temperature_comes_back_and_older_versions_refuse_it(
+    tmp_path: Path, calibrator: Calibrator
+) -> None:
+    model = replace(saved(), calibrator=calibrator)
+    save_model(tmp_path / "model", model, "")
+    back = load_model(tmp_path / "model")
+    X, _ = data(1)
+    assert back.calibrator == calibrator
+    np.testing.assert_array_equal(back.predict_proba(X), model.predict_proba(X))
+    assert np.abs(back.predict_proba(X) - saved().predict_proba(X)).max() > 0.01
+    assert json.loads((tmp_path / "model" / DESCRIPTION).read_text())["format"] == CALIBRATED_FORMAT
+
+
+def test_a_temperature_alone_is_saved_as_it_always_was(folder: Path) -> None:
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    assert description["format"] == FORMAT == 1
+    assert "calibration" not in description
+
+
+@pytest.mark.parametrize("told", [{"method": "magic"}, {"method": "vector", "scale": [1], "bias": [0]}, 3])
+def test_a_damaged_calibration_is_refused(folder: Path, told: object) -> None:
+    rewrite(folder, lambda description: description.update(calibration=told))
+    refused(folder)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

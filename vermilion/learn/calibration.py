@@ -79,9 +79,7 @@ def log_loss(
     return float(np.average(own, weights=sample_weight))
 
 
-def fit_temperature(
-    logits: FloatArray, y_index: IntArray, sample_weight: FloatArray | None = None
-) -> float:
+def fit_temperature(logits: FloatArray, y_index: IntArray, sample_weight: FloatArray | None = None) -> float:
     """Find the temperature at which `logits / temperature` has the smallest log loss.
 
     Guo et al., "On Calibration of Modern Neural Networks" (2017). Give it out-of-fold predictions: on rows

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vermilion.learn.answer_errors import Answers, fit_with_errors, truths
+from vermilion.learn.answer_errors import UNCHECKED, Answers, Belief, fit_with_errors, truths
 from vermilion.learn.calibration import apply_temperature
 from vermilion.learn.calibrators import FITS, Calibrator
-from vermilion.types import BoolArray, FloatArray, IntArray
+from vermilion.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ class Calibration:
         return scaled if self.after is None else self.after.apply(scaled)
 
 
-def choose_calibration(answers: Answers, groups: IntArray, methods: Sequence[str]) -> Calibration:
+def choose_calibration(
+    answers: Answers, groups: IntArray, methods: Sequence[str], belief: Belief = UNCHECKED
+) -> Calibration:
     """Fit a temperature, and take what comes after it where it is clearly better on rows held out.
 
     Clearly: by more than one standard error of the mean difference in log loss, row by row.
@@ -70,6 +72,8 @@ def choose_calibration(answers: Answers, groups: IntArray, methods: Sequence[str
         Rows of a group are held out together.
     methods : sequence of str
         Keys of FITS to try; see `tried`.
+    belief : Belief
+        Of the expert's errors.
 
     Examples
     --------
@@ -79,42 +83,40 @@ def choose_calibration(answers: Answers, groups: IntArray, methods: Sequence[str
     >>> found.method, found.apply(proba[:1]).round(2).tolist()
     ('temperature', [[0.75, 0.25]])
     """
-    plain = _fitted(answers, None)
+    plain = _fitted(answers, None, belief)
     if not methods:
         return plain
     names = (None, *methods)
-    losses = {name: _losses(answers, held_out_proba(answers, groups, name), plain) for name in names}
+    losses = {name: _losses(answers, held_out_proba(answers, groups, name, belief), plain) for name in names}
     weights = answers.weights
     means = {name: float(np.average(loss, weights=weights)) for name, loss in losses.items()}
     best = min(names, key=lambda name: means[name])
     if not _clearly(losses[None] - losses[best], weights):
         best = None
     trials = tuple(CalibrationTrial(name or "temperature", means[name], name == best) for name in names)
-    chosen = _fitted(answers, best)
+    chosen = _fitted(answers, best, belief)
     return Calibration(chosen.temperature, chosen.after, chosen.error, trials)
 
 
-def held_out_proba(answers: Answers, groups: IntArray, method: str | None) -> FloatArray:
+def held_out_proba(
+    answers: Answers, groups: IntArray, method: str | None, belief: Belief = UNCHECKED
+) -> FloatArray:
     """Return each row's probabilities by a calibration that was fitted on the other groups, shape (n, K)."""
     found = np.empty_like(answers.proba)
     for group in np.unique(groups):
         held = groups == group
         others = held if held.all() else ~held
-        found[held] = _fitted(_only(answers, others), method).apply(answers.proba[held])
+        found[held] = _fitted(answers.only(others), method, belief).apply(answers.proba[held])
     return found
 
 
-def _fitted(answers: Answers, method: str | None) -> Calibration:
-    temperature, error = fit_with_errors(answers)
+def _fitted(answers: Answers, method: str | None, belief: Belief) -> Calibration:
+    temperature, error = fit_with_errors(answers, belief)
     if method is None:
         return Calibration(temperature, error=error)
     scaled = answers.at(temperature)
     rows, codes, weights = truths(scaled, error)
     return Calibration(temperature, FITS[method](scaled.proba[rows], codes, weights), error)
-
-
-def _only(answers: Answers, rows: BoolArray) -> Answers:
-    return Answers(answers.proba[rows], answers.codes[rows], answers.right[rows], answers.weights[rows])
 
 
 def _losses(answers: Answers, proba: FloatArray, plain: Calibration) -> FloatArray:

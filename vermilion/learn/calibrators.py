@@ -135,7 +135,9 @@ def restore(told: Mapping[str, Any], n_labels: int) -> Calibrator:
     if method == "vector":
         scale, bias = _numbers(told["scale"]), _numbers(told["bias"])
         if not len(scale) == len(bias) == n_labels:
-            raise ValueError(f"{n_labels} labels need as many scales and biases, got {len(scale)}, {len(bias)}")
+            raise ValueError(
+                f"{n_labels} labels need as many scales and biases, got {len(scale)}, {len(bias)}"
+            )
         return VectorScaling(scale, bias)
     if method == "isotonic":
         x, y = _numbers(told["x"]), _numbers(told["y"])

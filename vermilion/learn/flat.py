@@ -150,10 +150,14 @@ class FlatHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         logits = self._weights().logits(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
+    def logits(self, X: FloatArray) -> FloatArray:
+        """Return logits, shape (n, K), also for two labels."""
+        X = checked_vectors(self, X)
+        return self._weights().logits(X)
+
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return probabilities, shape (n, K); rows sum to 1."""
-        X = checked_vectors(self, X)
-        return softmax(self._weights().logits(X))
+        return softmax(self.logits(X))
 
     def predict(self, X: FloatArray) -> NDArray[Any]:
         """Return the most probable label of each row, shape (n,)."""

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from vermilion.learn.calibration import softmax
 from vermilion.learn.flat import FlatHead
-from vermilion.types import FloatArray, IntArray
+from vermilion.types import BoolArray, FloatArray, IntArray
 
 NEIGHBOURS = 10
 # Similarities are raised to this power: a neighbour at cosine .9 counts three times one at .8.
@@ -150,14 +150,43 @@ class PoolLearner:
         codes : ndarray of int, shape (n,)
             Label numbers of confirmed texts, -1 of open ones; every label has a confirmed text.
         """
+        spread = self._spread(codes)
+        self._fit_student(codes, spread, np.ones(len(codes), dtype=np.bool_))
+        return geometric_mean(spread, self.student.predict_proba(self.X))
+
+    def held_out(self, codes: IntArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return what would be thought of confirmed rows if they were not, each of shape (len(rows), K).
+
+        Both heads are fitted anew, and what they had learned is gone.
+
+        Returns
+        -------
+        proposed : ndarray
+            With these rows open: what `learn` proposes for them.
+        by_student : ndarray
+            By a student that has never seen them, not even as open texts, as it has not seen tomorrow's.
+        """
+        codes = codes.copy()
+        codes[rows] = -1
+        spread = self._spread(codes)
+        seen = np.ones(len(codes), dtype=np.bool_)
+        self._fit_student(codes, spread, seen)
+        proposed = geometric_mean(spread[rows], self.student.predict_proba(self.X[rows]))
+        seen[rows] = False
+        self._fit_student(codes, spread, seen)
+        return proposed, self.student.predict_proba(self.X[rows])
+
+    def _spread(self, codes: IntArray) -> FloatArray:
         known = codes >= 0
         self.teacher.fit(self.X[known], codes[known])
         start = self.teacher.predict_proba(self.X)
         start[known] = np.eye(start.shape[1], dtype=start.dtype)[codes[known]]
-        spread = spread_labels(self.graph, start)
+        return spread_labels(self.graph, start)
+
+    def _fit_student(self, codes: IntArray, spread: FloatArray, seen: BoolArray) -> None:
+        known = codes >= 0
         labels = np.where(known, codes, spread.argmax(axis=1))
-        self.student.fit(self.X, labels, np.where(known, 1.0, PSEUDO_WEIGHT))
-        return geometric_mean(spread, self.student.predict_proba(self.X))
+        self.student.fit(self.X[seen], labels[seen], np.where(known, 1.0, PSEUDO_WEIGHT)[seen])
 
 
 def geometric_mean(one: FloatArray, other: FloatArray) -> FloatArray:

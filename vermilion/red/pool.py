@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -58,6 +59,11 @@ class Pool:
         """Fit on what is confirmed; return calibrated probabilities of the open texts, shape (n_open, K)."""
         proba = self.learner.learn(np.concatenate([self.fixed, answers]))
         return apply_temperature(proba[len(self.fixed) :], self.temperature)
+
+    def copied(self) -> PoolLearner:
+        """Return the learner with copies of its heads: to fit those leaves the pool's own as they are."""
+        heads = deepcopy((self.learner.teacher, self.learner.student))
+        return replace(self.learner, teacher=heads[0], student=heads[1])
 
     def tried(self, problem: Problem, seed: int) -> tuple[Self, IntArray, FloatArray]:
         """Hold given texts out as if they were open; return the pool, its temperatures set, and what it said.

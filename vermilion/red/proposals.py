@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vermilion.learn.calibration import apply_temperature
+from vermilion.learn.calibrators import Calibrator, calibrated_proba
 from vermilion.learn.threads import block_threads, in_order
 from vermilion.learn.uncertainty import SCORES, disagreement, likeliest, margin
 from vermilion.red.asking import Confirmed, confirmed
@@ -61,6 +61,8 @@ class Model:
         Whether each label's name is one more example of it.
     pool : Pool or None
         Learns from the open texts, too; the head is its student then.
+    calibrator : Calibrator or None
+        What comes after the temperature, where a run has found it better.
     """
 
     head: Head
@@ -69,10 +71,11 @@ class Model:
     members: tuple[Head, ...] = ()
     names: bool = False
     pool: Pool | None = None
+    calibrator: Calibrator | None = None
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return calibrated probabilities, shape (n, n_labels)."""
-        return apply_temperature(self.head.predict_proba(X), self.temperature)
+        return calibrated_proba(self.head, X, self.temperature, self.calibrator)
 
     def learn(self, problem: Problem, answers: IntArray) -> FloatArray | None:
         """Fit on all that is confirmed (`answers` is -1 where open).
@@ -120,6 +123,7 @@ def propose(
     proba : ndarray of shape (n, n_labels), optional
         What was learned of these very rows; otherwise the model's own probabilities.
     """
+
     def of_chunk(start: int) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
         chunk = X[start : start + CHUNK]
         known = model.predict_proba(chunk) if proba is None else proba[start : start + CHUNK].copy()

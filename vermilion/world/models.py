@@ -16,11 +16,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from vermilion.errors import ModelError
-from vermilion.learn.calibration import apply_temperature
+from vermilion.learn.calibrators import Calibrator, calibrated_proba, restore
 from vermilion.learn.heads import HEADS
 from vermilion.types import FloatArray, Head, Label
 
-FORMAT = 1
+# A folder whose probabilities need more than a temperature has the second, which older versions refuse.
+FORMAT, CALIBRATED_FORMAT = 1, 2
 TENSORS, DESCRIPTION, CARD = "model.safetensors", "model.json", "MODEL_CARD.md"
 
 
@@ -36,6 +37,8 @@ class SavedModel:
         In the order of the head's columns; the head itself knows them by number.
     origin : dict
         Data hashes, versions, seed, metrics: plain JSON, not needed to predict.
+    calibrator : Calibrator or None
+        What comes after the temperature.
     """
 
     kind: str
@@ -45,10 +48,11 @@ class SavedModel:
     encoder: str
     encoder_digest: str
     origin: dict[str, Any] = field(default_factory=dict)
+    calibrator: Calibrator | None = None
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return calibrated probabilities, shape (n, n_labels)."""
-        return apply_temperature(self.head.predict_proba(X), self.temperature)
+        return calibrated_proba(self.head, X, self.temperature, self.calibrator)
 
 
 def save_model(folder: Path, model: SavedModel, card: str) -> None:
@@ -61,7 +65,7 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
     """
     tensors = save({name: np.ascontiguousarray(value) for name, value in model.head.to_tensors().items()})
     description = {
-        "format": FORMAT,
+        "format": FORMAT if model.calibrator is None else CALIBRATED_FORMAT,
         "head": {"kind": model.kind, "params": model.head.get_params()},
         "classes": [int(number) for number in model.head.classes_],
         "labels": [asdict(label) for label in model.labels],
@@ -69,6 +73,8 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
         "encoder": {"name": model.encoder, "digest": model.encoder_digest},
         "origin": model.origin,
     }
+    if model.calibrator is not None:
+        description["calibration"] = model.calibrator.to_json()
     description["sha256"] = {TENSORS: hashlib.sha256(tensors).hexdigest(), DESCRIPTION: _digest(description)}
     contents = {
         TENSORS: tensors,
@@ -153,9 +159,10 @@ def _describe(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read as JSON ({error}); run again") from None
     found = description.get("format") if isinstance(description, dict) else None
-    if not isinstance(description, dict) or found != FORMAT:
+    if not isinstance(description, dict) or found not in (FORMAT, CALIBRATED_FORMAT):
         raise ModelError(
-            f"{path}: expected format {FORMAT}, found {found!r:.40}; update vermilion, or run again"
+            f"{path}: expected format {FORMAT} or {CALIBRATED_FORMAT}, found {found!r:.40}; "
+            "update vermilion, or run again"
         )
     return description
 
@@ -176,9 +183,14 @@ def _restore(folder: Path, description: dict[str, Any], tensors: bytes) -> Saved
             description["encoder"]["name"],
             description["encoder"]["digest"],
             description["origin"],
+            _calibrator(description, len(classes)),
         )
-    except (KeyError, TypeError, ValueError, OverflowError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SafetensorError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: a part is missing or wrong ({error}); run again") from None
+
+
+def _calibrator(description: dict[str, Any], n_columns: int) -> Calibrator | None:
+    return restore(description["calibration"], n_columns) if "calibration" in description else None
 
 
 def _positive(temperature: Any) -> float:
