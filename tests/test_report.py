@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from vermilion.learn.paired import Paired
 from vermilion.red import report, report_charts, report_tables, wording
 from vermilion.red.record import (
     Certificate,
@@ -31,6 +32,7 @@ from vermilion.red.record import (
     Summary,
 )
 from vermilion.red.report import render_report
+from vermilion.red.trust import Compared, Counted, MixedUp, SecondOpinion, Trust
 from vermilion.types import Source
 
 CHARTS = {"uncertain", "agreement", "sources", "confidence", "effort", "kappa"}
@@ -71,6 +73,19 @@ def rounds(simulated: bool = True, cost: float = 0.0004) -> tuple[RoundRecord, .
     return tuple(found)
 
 
+TRUST = Trust(
+    "oracle:gold.csv",
+    True,
+    Compared.of(Paired(18, 9, 1, 2)),
+    Compared.of(Paired(29, 1, 0, 0)),
+    Counted.of(2, 60),
+    Counted.of(1, 20),
+    Counted.of(2, 20),
+    SecondOpinion("openai:other", Counted.of(54, 60), 0.9, 0.05, -0.01, 0.12),
+    (MixedUp("label 0", "label 1", 3, "use when it is lost", "label 1", ("<b>lost</b>", "gone")),),
+)
+
+
 def full_summary(labels: int) -> Summary:
     """Return the summary of a simulated run to which everything applies."""
     return Summary(
@@ -91,7 +106,7 @@ def full_summary(labels: int) -> Summary:
         unique_texts=14_198,
         labelled=5 * labels,
         gold={"agreement": 0.961, "auto_agreement": 0.955},
-        expert_check={"n": 60.0, "expert": 0.95, "head": 0.81, "expert_hard": 0.9, "head_hard": 0.633},
+        trust=TRUST,
         heads_compared=(
             HeadTrial("subset", {"subset_size": 10}, 0.797, 0.025, 0.8, 9.1),
             HeadTrial("flat", {"C": 10.0}, 0.812, 0.021, 0.71, 3.2, chosen=True),
@@ -134,6 +149,7 @@ def real_expert_data() -> ReportData:
         simulated=False,
         gold=None,
         expert="openai:some-model",
+        trust=replace(TRUST, expert="openai:some-model", simulated=False),
     )
     return replace(full_data(3), summary=summary)
 
@@ -272,12 +288,21 @@ def test_chosen_head_is_marked_and_the_best_stands_first() -> None:
     assert [row.children[0].text for row in marked] == ["flat (chosen)"]
 
 
-def test_expert_check_stands_beside_the_head() -> None:
-    table = by_id(tree_of(3), "models").all("table")[1]
-    assert cells(table) == [
-        ["All 60", "95.0 %", "81.0 %"],
-        ["The half where the head is least sure", "90.0 %", "63.3 %"],
+def test_trust_in_the_expert_has_a_section_with_both_meanings_side_by_side() -> None:
+    section = by_id(tree_of(3), "trust")
+    against, constancy, mixed_up = (cells(table) for table in section.all("table"))
+    assert [row[:5] for row in against] == [
+        ["The head is least sure", "30", "90.0 %", "63.3 %", "+26.7 points"],
+        ["Random others", "30", "100 %", "96.7 %", "+3.3 points"],
     ]
+    assert [row[:3] for row in constancy] == [
+        ["Said none of these, though the right label was there", "60", "3.3 %"],
+        ["Another answer to the very same question", "20", "5.0 %"],
+        ["Another answer with the options in reverse", "20", "10.0 %"],
+        ["The second expert, openai:other, answered alike", "60", "90.0 %"],
+    ]
+    assert mixed_up == [["use when it is lost label 0", "label 1", "3", "<b>lost</b>"]]
+    assert "beats the head" in section.text
 
 
 @pytest.mark.parametrize("labels", [3, 150, 970])
@@ -393,7 +418,7 @@ def test_all_simulated_figures_say_so() -> None:
     assert all("(simulation)" in text for text in told)
     names = [trace["name"] for trace in figures_of(tree)["agreement"]["data"]]
     assert all("(simulation)" in name for name in names)
-    assert "(simulation)" in by_id(tree, "models").all("caption")[1].text
+    assert "(simulation)" in by_id(tree, "trust").all("caption")[0].text
 
 
 # --- safe and offline

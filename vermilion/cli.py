@@ -20,12 +20,13 @@ from rich.console import Console
 from vermilion import __version__
 from vermilion.config import Caps, RunSettings
 from vermilion.errors import InputError, VermilionError
-from vermilion.screen import Screen, show_plan, show_summary
+from vermilion.screen import Screen, show_plan, show_summary, show_trust
 
 if TYPE_CHECKING:
     from vermilion.red.files import Request
     from vermilion.red.plan import Plan
     from vermilion.red.run import Result
+    from vermilion.red.trust import Trust
     from vermilion.scale import Cluster
     from vermilion.world.source import BadRows
 
@@ -96,6 +97,14 @@ def run(
     price: Annotated[
         str | None, typer.Option(help="USD per million prompt and completion tokens, as 0.25,2.00.")
     ] = None,
+    trust: Annotated[
+        Literal["stop", "warn", "off"],
+        typer.Option(help="An expert that does worse than the head: stop, warn, or off: do not check."),
+    ] = "stop",
+    second_expert: Annotated[
+        str | None, typer.Option(help="openai:MODEL that answers the checked texts, too.")
+    ] = None,
+    second_price: Annotated[str | None, typer.Option(help="USD of the second expert, as --price.")] = None,
     ask: Annotated[
         Literal["choose", "validate"],
         typer.Option(help="choose (which of these?) or validate (is this right?)."),
@@ -150,9 +159,11 @@ def run(
         confidence=confidence,
         rounds=rounds,
         seed=seed,
+        trust=trust,
+        second_expert=second_expert,
         caps=Caps(max_calls, max_tokens, max_cost),
     ).checked()
-    prices = _prices(price)
+    prices, second_prices = _prices(price, "--price"), _prices(second_price, "--second-price")
 
     from vermilion.red.files import Request, run_files
     from vermilion.world.source import Columns
@@ -168,9 +179,10 @@ def run(
         fresh=fresh,
         skip_bad_rows=skip_bad_rows,
         prices=prices,
+        second_prices=second_prices,
         title=Path(pool).stem,
     )
-    result = run_files(request, settings, Screen(err), _approver(stop=plan, yes=yes))
+    result = run_files(request, settings, Screen(err), _approver(stop=plan, yes=yes), _truster(yes=yes))
     if result is None:
         return
     _show(result, request, as_json=as_json)
@@ -186,7 +198,7 @@ def _candidates(given: str) -> Any:
     return int(given)
 
 
-def _prices(given: str | None) -> tuple[float, float] | None:
+def _prices(given: str | None, option: str) -> tuple[float, float] | None:
     if given is None:
         return None
     try:
@@ -195,7 +207,7 @@ def _prices(given: str | None) -> tuple[float, float] | None:
         prompt = completion = -1.0
     if not (0 <= prompt < math.inf and 0 <= completion < math.inf):
         raise InputError(
-            "two numbers as in 0.25,2.00", repr(given), "--price", "give US dollars per million tokens"
+            "two numbers as in 0.25,2.00", repr(given), option, "give US dollars per million tokens"
         )
     return prompt, completion
 
@@ -213,6 +225,18 @@ def _approver(*, stop: bool, yes: bool) -> Callable[[Plan], bool]:
         return typer.confirm("Go ahead?", default=True, err=True)
 
     return approve
+
+
+def _truster(*, yes: bool) -> Callable[[Trust], bool]:
+    """Show what speaks against the expert; go on only if a person says so, or nothing is proven."""
+
+    def go_on(trust: Trust) -> bool:
+        show_trust(err, trust)
+        if not (sys.stdin.isatty() and err.is_terminal):
+            return trust.judgement != "worse"
+        return yes or typer.confirm("Go on and spend on this expert?", default=False, err=True)
+
+    return go_on
 
 
 def _show(result: Result, request: Request, *, as_json: bool) -> None:

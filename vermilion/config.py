@@ -12,6 +12,7 @@ from vermilion.types import QuestionKind
 
 HEAD_CHOICES = ("auto", "flat", "subset", "centroid")
 UNCERTAINTY_CHOICES = ("margin", "entropy", "least-confidence", "committee")
+TRUST_CHOICES = ("stop", "warn", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class RunSettings:
         Agreement with the expert to certify; the run stops once it is certified.
     confidence : float
         Of the certificate: its bound fails with probability at most 1 - confidence.
+    trust : {"stop", "warn", "off"}
+        What follows where the expert does worse than the head on labelled texts; "off" asks it none.
+    second_expert : str or None
+        Another model that answers the same labelled texts.
     """
 
     encoder: str = "minilm"
@@ -65,11 +70,13 @@ class RunSettings:
     confidence: float = 0.95
     rounds: int = 20
     seed: int = 0
+    trust: Literal["stop", "warn", "off"] = "stop"
+    second_expert: str | None = None
     caps: Caps = Caps()
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that make two runs the same run."""
-        free = {"caps", "rounds", "target", "base_url"}
+        free = {"caps", "rounds", "target", "base_url", "trust", "second_expert"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     def checked(self) -> RunSettings:
@@ -89,6 +96,7 @@ class RunSettings:
         _one_of("--head", self.head, HEAD_CHOICES)
         _one_of("--ask", self.ask, ("choose", "validate"))
         _one_of("--uncertainty", self.uncertainty, UNCERTAINTY_CHOICES)
+        _one_of("--trust", self.trust, TRUST_CHOICES)
         _whole("--subset-size", self.subset_size, 2)
         _whole("--rounds", self.rounds, 1)
         _whole("--seed", self.seed, 0)

@@ -63,6 +63,12 @@ class ExpertError(VermilionError):
     """The expert cannot be used at all (no key, unknown model, refused); single failed answers are not errors."""
 
 
+class UntrustedExpertError(VermilionError):
+    """The expert does worse than the head on labelled texts; raised before the pool is touched."""
+
+    exit_code = 3
+
+
 class CapReachedError(VermilionError):
     """The next call might pass a cap; raised before it is made. The state can be resumed."""
 

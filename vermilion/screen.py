@@ -20,6 +20,8 @@ from rich.text import Text
 from vermilion.red import wording
 from vermilion.red.plan import Plan
 from vermilion.red.record import RoundRecord, Summary
+from vermilion.red.report_trust import trust_lines
+from vermilion.red.trust import Trust
 from vermilion.types import Spend
 
 
@@ -118,6 +120,11 @@ def _share(share: float | None) -> str:
 def show_plan(console: Console, plan: Plan) -> None:
     """Print what a run is about to do, before it spends anything."""
     _print_pairs(console, plan.lines())
+
+
+def show_trust(console: Console, trust: Trust) -> None:
+    """Print what is known of an expert, for whoever decides whether it is worth its price."""
+    _print_pairs(console, trust_lines(trust))
 
 
 def show_summary(console: Console, summary: Summary, paths: Sequence[tuple[str, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,12 @@ from pathlib import Path
 
 from vermilion.config import RunSettings
 from vermilion.errors import InputError, StoreError
-from vermilion.red.outputs import write_outputs
+from vermilion.red.outputs import write_outputs, write_text
 from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
 from vermilion.red.run import Job, Result, Tools, claim, run
+from vermilion.red.trust import Trust, tolerable
 from vermilion.types import Expert, Label, Texts
 from vermilion.world.data import read_texts
 from vermilion.world.encoders import load_encoder
@@ -25,6 +27,7 @@ from vermilion.world.source import BadRows, Columns, shown
 from vermilion.world.store import Store
 
 STORE, VECTORS, LEFT_OUT, LOCK = "run.sqlite", "vectors", "left_out.jsonl", ".lock"
+TRUST = "trust.json"
 DECISIONS = ("jsonl", "csv", "parquet")
 
 
@@ -36,8 +39,8 @@ class Request:
     ----------
     store : str or None
         A database's URL; None is a file in `out`.
-    prices : tuple of float or None
-        US dollars for a million prompt tokens, and a million completion tokens.
+    prices, second_prices : tuple of float or None
+        US dollars for a million prompt tokens, and a million completion tokens; of the second expert likewise.
     """
 
     labelled: str
@@ -50,13 +53,23 @@ class Request:
     fresh: bool = False
     skip_bad_rows: bool = False
     prices: tuple[float, float] | None = None
+    second_prices: tuple[float, float] | None = None
     title: str = ""
 
 
 def run_files(
-    request: Request, settings: RunSettings, progress: Progress, approve: Callable[[Plan], bool]
+    request: Request,
+    settings: RunSettings,
+    progress: Progress,
+    approve: Callable[[Plan], bool],
+    go_on: Callable[[Trust], bool] = tolerable,
 ) -> Result | None:
     """Read, run, write. Nothing is written before all that was given is known to be usable.
+
+    Parameters
+    ----------
+    approve, go_on : callable
+        See the plan, and what is known of an expert that does not beat the head; False ends the run there.
 
     Raises
     ------
@@ -68,6 +81,7 @@ def run_files(
     job = _read(request, settings, skipped)
     setup = _setup(request, settings, job)
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
+    _refuse_second(settings, setup, request)
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
     with _folder(request.out), _store(request) as store:
         if request.fresh:
@@ -77,7 +91,18 @@ def run_files(
             progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
         claim(store, job, settings, str(request.out))
         hire = partial(_hire, settings.expert, setup)
-        result = run(job, settings, Tools(encoder, hire, store, request.out / VECTORS, progress, approve))
+        tools = Tools(
+            encoder,
+            hire,
+            store,
+            request.out / VECTORS,
+            progress,
+            approve,
+            _second(request, settings, job),
+            oracle_knows_labelled=True,
+            go_on=partial(_decide, request.out, progress, go_on),
+        )
+        result = run(job, settings, tools)
         if result is not None:
             write_outputs(result, encoder, request.out, request.decisions, request.title)
         return result
@@ -106,7 +131,7 @@ def _read(request: Request, settings: RunSettings, skipped: BadRows | None) -> J
 def _setup(request: Request, settings: RunSettings, job: Job) -> Setup:
     return Setup(
         labels=job.labels,
-        gold=job.gold or {},
+        gold=_right_answers(job),
         error=settings.expert_error,
         seed=settings.seed,
         folder=request.out,
@@ -114,6 +139,51 @@ def _setup(request: Request, settings: RunSettings, job: Job) -> Setup:
         prices=request.prices,
         caps=settings.caps,
     )
+
+
+def _right_answers(job: Job) -> dict[str, str]:
+    """Return what an oracle knows: gold labels of the pool, and the given ones, on which it is checked."""
+    if job.gold is None:
+        return {}
+    given = {text: row[0] for text, row in zip(job.labelled.texts, job.labelled.labels or (), strict=True)}
+    return {**given, **job.gold}
+
+
+def _second(request: Request, settings: RunSettings, job: Job) -> Callable[[Problem], Expert] | None:
+    if settings.second_expert is None or settings.trust == "off":
+        return None
+    setup = replace(_setup(request, settings, job), prices=request.second_prices)
+    return partial(_hire, settings.second_expert, setup)
+
+
+def _refuse_second(settings: RunSettings, setup: Setup, request: Request) -> None:
+    """Refuse a second expert that could not be told from the first, or whose answers cannot be had at once."""
+    if settings.second_expert is None:
+        return
+    models = {spec for spec in (settings.expert, settings.second_expert) if parse_spec(spec)[0] == "openai"}
+    if len(models) < 2:
+        raise InputError(
+            "two different models, openai:MODEL each",
+            f"{settings.expert} and {settings.second_expert}",
+            "--expert and --second-expert",
+            "name another model, or leave --second-expert out",
+        )
+    if settings.caps.max_cost is not None and request.second_prices is None:
+        raise InputError(
+            "the second model's prices for --max-cost",
+            "none",
+            "--second-price",
+            "give --second-price IN,OUT in US dollars per million tokens",
+        )
+
+
+def _decide(out: Path, progress: Progress, go_on: Callable[[Trust], bool], trust: Trust) -> bool:
+    """Let somebody decide whether to go on; where not, leave what is known of the expert."""
+    decided = go_on(trust)
+    if not decided:
+        write_text(out / TRUST, json.dumps(trust.as_json(), indent=1, ensure_ascii=False) + "\n")
+        progress.note(f"what is known of the expert lies in {out / TRUST}")
+    return decided
 
 
 def _hire(spec: str, setup: Setup, problem: Problem) -> Expert:

@@ -1,7 +1,8 @@
-"""What a model is asked before the pool is touched: what labels mean, and whether it beats the head."""
+"""What an expert is asked before the pool is touched: what labels mean, and whether it beats the head."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,20 +10,39 @@ import numpy as np
 
 from vermilion.config import Caps, RunSettings
 from vermilion.red.asking import Desk
-from vermilion.red.check import advice, check_expert
+from vermilion.red.check import Checked, Size, trust_in
 from vermilion.red.planning import most_options
 from vermilion.red.problem import Problem
 from vermilion.red.training import Choice
-from vermilion.types import Expert, Question, Spend
+from vermilion.red.trust import Trust, advice
+from vermilion.types import Expert, Question, Spend, Verdict
 
 if TYPE_CHECKING:
     from vermilion.world.llm import OpenAIExpert
 
 SHOWN_EXAMPLES, SHOWN_RIVALS = 5, 3
-CHECKED_TEXTS = 60
-# Meanings, and the check, may each take so much of a cap on questions.
+# Meanings may take so much of a cap on questions.
 SHARE = 0.1
 MEANINGS, PREPARED = "meanings", "prepared"
+STEP = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """With what the expert is checked.
+
+    Attributes
+    ----------
+    budget : int
+        Questions that the run plans for.
+    second : Expert or None
+    simulated : bool
+        Whether a simulated expert is checked, too, which is free.
+    """
+
+    budget: int
+    second: Expert | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +53,14 @@ class Prepared:
     ----------
     spent : Spend
         Before the first round.
-    scores : dict or None
-        Expert and head on the same labelled texts; None where there was no check.
+    trust : Trust or None
+        None where the expert was not checked.
     """
 
     problem: Problem
     expert: Expert
     spent: Spend
-    scores: dict[str, float] | None
+    trust: Trust | None
 
 
 def is_model(problem: Problem, expert: Expert) -> bool:
@@ -49,35 +69,72 @@ def is_model(problem: Problem, expert: Expert) -> bool:
     return expert.worst_case(probe).prompt_tokens > 0
 
 
-def prepare(problem: Problem, settings: RunSettings, choice: Choice, desk: Desk) -> Prepared:
-    """Have meanings written and the expert checked, where it is a model; a continued run finds both done."""
+def prepare(
+    problem: Problem, settings: RunSettings, choice: Choice, desk: Desk, checking: Checking
+) -> Prepared:
+    """Have meanings written and the expert checked; a continued run finds both done, and asks nothing again."""
     if not is_model(problem, desk.expert):
-        return Prepared(problem, desk.expert, Spend(), None)
+        wanted = desk.expert.simulated and checking.simulated
+        trust = _trust(problem, settings, choice, desk, checking) if wanted else None
+        return Prepared(problem, desk.expert, Spend(), trust)
     problem, expert = _explain(problem, settings.caps, desk)
     desk = replace(desk, expert=expert)
     recorded = desk.store.get(PREPARED)
     if recorded is None:
-        scores = _scores(problem, settings, choice, desk)
-        recorded = {"scores": scores, "spent": asdict(desk.store.spent())}
+        trust = _trust(problem, settings, choice, desk, checking)
+        recorded = {"trust": trust and trust.as_json(), "spent": asdict(desk.store.spent())}
         desk.store.put(PREPARED, recorded)
-    scores = recorded["scores"]
-    if scores:
-        desk.progress.note(advice(scores))
-    return Prepared(problem, expert, Spend(**recorded["spent"]), scores)
+    elif recorded["trust"]:
+        desk.progress.note(advice(Trust.from_json(recorded["trust"])))
+    trust = Trust.from_json(recorded["trust"]) if recorded["trust"] else None
+    return Prepared(problem, expert, Spend(**recorded["spent"]), trust)
 
 
-def _most(caps: Caps) -> int:
-    return CHECKED_TEXTS if caps.max_calls is None else min(CHECKED_TEXTS, int(SHARE * caps.max_calls))
-
-
-def _scores(problem: Problem, settings: RunSettings, choice: Choice, desk: Desk) -> dict[str, float] | None:
-    most = min(_most(settings.caps), len(choice.held_out))
-    if most < 10:
+def _trust(
+    problem: Problem, settings: RunSettings, choice: Choice, desk: Desk, checking: Checking
+) -> Trust | None:
+    """Check the expert, unless that is off, or there is no room for it; say what came out."""
+    if settings.trust == "off":
+        return None
+    caps = settings.caps
+    capped = any(cap is not None for cap in (caps.max_calls, caps.max_tokens, caps.max_cost))
+    second = checking.second and _knowing(checking.second, problem)
+    experts = 1 if second is None else 2
+    size = Size.within(checking.budget, len(choice.held_out), capped=capped, experts=experts)
+    if size is None:
         desk.progress.note("the expert is not checked on labelled texts: too few of them, or too low a cap")
         return None
-    return check_expert(
-        problem, choice, desk, (settings.seed, most, most_options(settings, len(problem.labels)))
-    )
+    options = most_options(settings, len(problem.labels))
+    checked = Checked.of(problem, choice, size.texts, options, settings.seed)
+
+    def ask(expert: Expert, questions: Sequence[Question]) -> Mapping[int, Verdict]:
+        if expert.simulated:
+            return _answered_for_free(expert, questions)
+        return replace(desk, expert=expert).ask(questions, STEP)
+
+    trust = trust_in((desk.expert, second), problem.labels, checked, size.again, ask)
+    desk.progress.note(advice(trust))
+    return trust
+
+
+def _answered_for_free(expert: Expert, questions: Sequence[Question]) -> dict[int, Verdict]:
+    """Ask an oracle, which costs nothing: neither the ledger nor the store needs to know."""
+    found = {reply.key: reply.verdict for reply in expert.ask(questions, _Unmetered())}
+    said = {place: found[expert.key(question)] for place, question in enumerate(questions)}
+    return {place: verdict for place, verdict in said.items() if verdict is not None}
+
+
+class _Unmetered:
+    """A meter that counts nothing."""
+
+    def reserve(self, key: str, worst: Spend) -> int:
+        return 0
+
+    def settle(self, ticket: int, spent: Spend) -> None:
+        pass
+
+    def charge(self, keys: Sequence[str], each: Spend) -> int:
+        return len(keys)
 
 
 def _explain(problem: Problem, caps: Caps, desk: Desk) -> tuple[Problem, Expert]:
@@ -95,7 +152,15 @@ def _explain(problem: Problem, caps: Caps, desk: Desk) -> tuple[Problem, Expert]
         meanings = _meanings(problem, caps, desk, expert)
         desk.store.put(MEANINGS, meanings)
     labels = tuple(replace(label, meaning=meanings[label.name]) for label in problem.labels)
-    return replace(problem, labels=labels), expert.knowing(labels)
+    problem = replace(problem, labels=labels)
+    return problem, _knowing(expert, problem)
+
+
+def _knowing(expert: Expert, problem: Problem) -> Expert:
+    """Tell a model what the labels mean."""
+    from vermilion.world.llm import OpenAIExpert  # the SDK takes a second to import
+
+    return expert.knowing(problem.labels) if isinstance(expert, OpenAIExpert) else expert
 
 
 def _meanings(problem: Problem, caps: Caps, desk: Desk, expert: OpenAIExpert) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
+from vermilion.red.trust import Trust
 from vermilion.types import Source
 
 
@@ -99,7 +100,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """summary.json. `gold` and `expert_check` stay None where there is no gold or no check."""
+    """summary.json. `gold` and `trust` stay None where there is no gold or no report on the expert."""
 
     texts: int
     labels: int
@@ -118,7 +119,7 @@ class Summary:
     unique_texts: int = 0
     labelled: int = 0
     gold: dict[str, float] | None = None
-    expert_check: dict[str, float] | None = None
+    trust: Trust | None = None
     heads_compared: tuple[HeadTrial, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -126,7 +127,7 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain JSON types; what does not apply is left out, but for the certificate."""
-        told = asdict(self)
+        told = asdict(self) | {"trust": self.trust and self.trust.as_json()}
         return {k: _finite(v) for k, v in told.items() if v is not None or k == "certificate"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vermilion.red import report_charts, report_tables, wording
+from vermilion.red import report_charts, report_tables, report_trust, wording
 from vermilion.red.record import ReportData
 
 
@@ -73,7 +73,7 @@ def _view(data: ReportData) -> dict[str, Any]:
         "charts": charts,
         "figures": {chart.key: chart.figure for chart in charts},
         "heads": report_tables.heads_table(summary.heads_compared) if summary.heads_compared else None,
-        "check": report_tables.check_table(summary) if summary.expert_check else None,
+        "trust": report_trust.trust_section(summary.trust) if summary.trust else None,
         "labels": report_tables.label_rows(data.label_counts),
         "labels_line": report_tables.labels_line(data.label_counts),
         "repeat": report_tables.repeat_tables(summary),
@@ -92,7 +92,8 @@ def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:
         ("result", "Result", True),
         ("figures", "Key figures", True),
         ("rounds", "Rounds and decisions", view["rounds"] or view["charts"]),
-        ("models", "Model and expert", view["heads"] or view["check"]),
+        ("models", "Model", view["heads"]),
+        ("trust", "Trust in the expert", view["trust"]),
         ("pairs", "Hardest pairs", data.pairs),
         ("labels", "Labels", view["labels"]),
         ("open", "Least certain texts", data.open_texts),

@@ -98,21 +98,6 @@ def heads_table(trials: Sequence[HeadTrial]) -> Table:
     return Table("Heads tried by cross-validation on the labelled texts", columns, rows, marked)
 
 
-def check_table(summary: Summary) -> Table:
-    """Return how expert and head did on the same labelled texts, and on the half that is hard for the head."""
-    check = summary.expert_check or {}
-    rows = [
-        (words, *(percent_or_dash(check[name]) for name in names))
-        for words, names in (
-            (f"All {wording.count(check['n'])}", ("expert", "head")),
-            ("The half where the head is least sure", ("expert_hard", "head_hard")),
-        )
-        if all(name in check for name in names)
-    ]
-    caption = "Right answers on labelled texts" + (" (simulation)" if summary.simulated else "")
-    return Table.of(caption, ("Texts", "Expert", "Head"), rows)
-
-
 def label_rows(counts: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, str, int]]:
     """Return (label, decided, share of the decided, labelled) for each label, most decided first."""
     total = sum(decided for _, decided, _ in counts)

@@ -9,25 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from vermilion.config import Caps, RunSettings
-from vermilion.errors import InputError
+from vermilion.errors import InputError, UntrustedExpertError
 from vermilion.red import decisions as made
 from vermilion.red.asking import MOST_EXAMPLES, Desk
 from vermilion.red.loop import Loop
 from vermilion.red.plan import Plan, question_budget
 from vermilion.red.planning import AUDIT_SHARE, most_options
-from vermilion.red.preparing import Prepared, prepare
+from vermilion.red.preparing import Checking, Prepared, prepare
 from vermilion.red.problem import Problem, build, lay_out, name_text
 from vermilion.red.progress import Progress, Silent
 from vermilion.red.record import Summary
 from vermilion.red.summary import Account, Ran, summarise
 from vermilion.red.training import Choice, choose
+from vermilion.red.trust import Trust, advice, tolerable
 from vermilion.types import Encoder, Expert, Label, Question, Spend, Texts
 from vermilion.world.data import data_hash
 from vermilion.world.prompts import PROMPT_VERSION
 from vermilion.world.store import Store
 from vermilion.world.vectors import VectorCache
 
-IDENTITY = "identity"
+IDENTITY, ACCEPTED = "identity", "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,13 @@ class Tools:
         Folder of the vector cache.
     approve : callable
         Sees the plan before anything is spent; False ends the run there.
+    second : callable or None
+        Makes the expert that answers the same labelled texts.
+    oracle_knows_labelled : bool
+        Whether a simulated expert has the labelled texts' labels, too, and so can be checked on them. What it is asked
+        there is free, and not counted.
+    go_on : callable
+        Sees what is known of an expert that does not beat the head; False ends the run before the pool is touched.
     """
 
     encoder: Encoder
@@ -67,6 +75,9 @@ class Tools:
     vectors: Path
     progress: Progress = field(default_factory=Silent)
     approve: Callable[[Plan], bool] = lambda plan: True
+    second: Callable[[Problem], Expert] | None = None
+    oracle_knows_labelled: bool = False
+    go_on: Callable[[Trust], bool] = tolerable
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,8 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     ------
     PausedError
         When people's answers are awaited; the same call goes on.
+    UntrustedExpertError
+        When the expert does worse than the head on labelled texts, unless the settings or `go_on` let it pass.
     """
     clock = time.perf_counter()
     problem = _encode(job, tools)
@@ -132,7 +145,10 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
         return None
     tools.store.put(IDENTITY, identity(job, settings))
     desk = Desk(expert, tools.store, tools.store.meter(settings.caps), tools.progress)
-    prepared = prepare(problem, settings, choice, desk)
+    second = tools.second(problem) if tools.second else None
+    checking = Checking(plan.budget, second, tools.oracle_knows_labelled)
+    prepared = prepare(problem, settings, choice, desk, checking)
+    _heed(prepared.trust, settings, tools)
     problem, desk = prepared.problem, replace(desk, expert=prepared.expert)
     training = replace(desk, meter=tools.store.meter(_held_back(settings.caps)))
     budget = _budget(plan, settings, prepared)
@@ -146,8 +162,20 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     }
     ran = Ran(problem, choice, outcome, made.decide(problem, outcome, job.pool))
     account = Account(loop.asked + prepared.spent.calls, tools.store.spent(), seconds)
-    judged = (expert.name, expert.simulated, prepared.scores)
+    judged = (expert.name, expert.simulated, prepared.trust)
     return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))
+
+
+def _heed(trust: Trust | None, settings: RunSettings, tools: Tools) -> None:
+    """Stop before the pool is touched where the expert does not beat the head, and nobody lets it pass."""
+    if trust is None or settings.trust != "stop" or not trust.advises_against or tools.store.get(ACCEPTED):
+        return
+    if not tools.go_on(trust):
+        raise UntrustedExpertError(
+            f"{advice(trust)}; the pool is untouched: name another --expert, make the labels' meanings clearer,"
+            " or go on with --trust warn"
+        )
+    tools.store.put(ACCEPTED, True)
 
 
 def _encode(job: Job, tools: Tools) -> Problem:

@@ -15,6 +15,7 @@ from vermilion.red.loop import Outcome
 from vermilion.red.problem import Problem
 from vermilion.red.record import Decision, ReportData, Summary
 from vermilion.red.training import Choice
+from vermilion.red.trust import Trust
 from vermilion.types import Spend
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "onnxruntime", "tokenizers")
@@ -54,7 +55,7 @@ def summarise(
     settings: RunSettings,
     account: Account,
     hashes: Mapping[str, str],
-    expert: tuple[str, bool, dict[str, float] | None],
+    expert: tuple[str, bool, Trust | None],
 ) -> Summary:
     """Make out the summary.
 
@@ -62,10 +63,10 @@ def summarise(
     ----------
     hashes : mapping
         Of the data.
-    expert : tuple of (name, simulated, check scores)
+    expert : tuple of (name, simulated, what is known of it)
     """
     problem, outcome = ran.problem, ran.outcome
-    name, simulated, check = expert
+    name, simulated, trust = expert
     return Summary(
         texts=len(problem.owner),
         labels=len(problem.labels),
@@ -84,7 +85,7 @@ def summarise(
         unique_texts=len(problem.open_texts),
         labelled=len(problem.given_texts),
         gold=made.gold_scores(problem, outcome),
-        expert_check=check,
+        trust=trust,
         heads_compared=ran.choice.trials,
         settings=shown_settings(settings),
         versions=versions(),

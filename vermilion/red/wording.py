@@ -197,3 +197,14 @@ def flat(settings: dict[str, object], prefix: str = "") -> list[tuple[str, str]]
         elif value is not None:
             rows.append((f"{prefix}{name}", str(value)))
     return rows
+
+
+def points(gain: float) -> str:
+    """Return a difference of shares in percentage points, always with its sign.
+
+    Examples
+    --------
+    >>> points(0.104), points(-0.02)
+    ('+10.4 points', '-2.0 points')
+    """
+    return f"{100 * gain:+.1f} points"
