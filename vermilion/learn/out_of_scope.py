@@ -238,6 +238,8 @@ class OutOfScope:
         Scores of labelled rows held out, ascending.
     trials : tuple of ScoreTrial
         How the score was chosen.
+    rate : float or None
+        A text gets no label where at most this share of the texts in scope looks as foreign; None: it always does.
     """
 
     score: str
@@ -245,6 +247,7 @@ class OutOfScope:
     scales: FloatArray
     held_out: FloatArray
     trials: tuple[ScoreTrial, ...] = ()
+    rate: float | None = None
 
     def scores(self, X: FloatArray) -> FloatArray:
         """Return how foreign each row is, shape (n,), in units of the score."""
@@ -274,7 +277,9 @@ class OutOfScope:
         return tensors
 
     @classmethod
-    def from_tensors(cls, score: str, tensors: Mapping[str, NDArray[Any]]) -> OutOfScope:
+    def from_tensors(
+        cls, score: str, tensors: Mapping[str, NDArray[Any]], rate: float | None = None
+    ) -> OutOfScope:
         """Restore what `to_tensors` gave.
 
         Raises
@@ -296,7 +301,7 @@ class OutOfScope:
         rows = tensors["rows"].astype(np.float32) if "nearest" in parts else empty
         centroids = tensors["centroids"] if "centroid" in parts else empty
         subset = _restored_subset(tensors) if "noise" in parts else None
-        return cls(score, Reference(flat, rows, centroids, subset), scales, held_out)
+        return cls(score, Reference(flat, rows, centroids, subset), scales, held_out, rate=rate)
 
 
 def _restored_subset(tensors: Mapping[str, NDArray[Any]]) -> SubsetHead:
