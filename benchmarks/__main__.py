@@ -13,6 +13,7 @@ NAMES = {
     "speed": "seconds and memory of each part, as ratios",
     "scale": "prediction and encoding on several workers",
     "worst": "the fifty worst decisions of each data set",
+    "new-labels": "labels added to a finished run, beside a fresh one",
     "page": "write docs/benchmarks.md from the results",
     "environments": "make the peers' virtual environments",
 }
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in NAMES:
         listed = "\n".join(f"  {name:<13} {what}" for name, what in NAMES.items())
         sys.exit(f"usage: python -m benchmarks NAME ... (--help after NAME tells more)\n{listed}")
-    module = importlib.import_module(f"benchmarks.{arguments[0]}")
+    module = importlib.import_module(f"benchmarks.{arguments[0].replace('-', '_')}")
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks {arguments[0]}",
         description=module.__doc__,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import speed, tables, worst
+from benchmarks.page import new_labels, speed, tables, worst
 from benchmarks.page.goals import Goal, State, goals
 from benchmarks.page.measured import FILES, Contest, Measured, contests
 from benchmarks.page.plots import plot
@@ -26,6 +26,7 @@ COMMANDS = {
     "speed": "python -m benchmarks speed DATA_FOLDER",
     "scale": "python -m benchmarks scale DATA_FOLDER",
     "worst": "python -m benchmarks worst DATA_FOLDER",
+    "new_labels": "python -m benchmarks new-labels DATA_FOLDER",
 }
 INTRODUCTION = """\
 # Benchmarks
@@ -113,6 +114,7 @@ def page(measured: Measured, notes: str) -> str:
         f"## Speed and memory\n\n{_section('speed', measured.speed, speed.speed(measured))}",
         f"## Beyond one machine\n\n{_section('scale', measured.scale, _scale(measured))}",
         f"## Worst decisions\n\n{_section('worst', measured.worst, _worst(measured))}",
+        f"## Labels added to a finished run\n\n{_section('new_labels', measured.new_labels, _new_labels(measured))}",
         *(f"## {name}\n\n{text}" for name, text in by_hand.items()),
         f"## {SHORT}\n\n{short}",
         f"## Machine, versions, seeds\n\n{provenance(measured)}",
@@ -213,6 +215,10 @@ def _scale(measured: Measured) -> str:
 
 def _worst(measured: Measured) -> str:
     return worst.worst(measured.worst) if measured.worst else ""
+
+
+def _new_labels(measured: Measured) -> str:
+    return new_labels.new_labels(measured.new_labels) if measured.new_labels else ""
 
 
 def provenance(measured: Measured) -> str:

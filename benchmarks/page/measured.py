@@ -22,6 +22,7 @@ FILES = {
     "speed": "speed.jsonl",
     "scale": "scale.jsonl",
     "worst": "worst.jsonl",
+    "new_labels": "new-labels.jsonl",
 }
 
 
@@ -35,6 +36,7 @@ class Measured:
     speed: Sequence[Row] = ()
     scale: Sequence[Row] = ()
     worst: Sequence[Row] = ()
+    new_labels: Sequence[Row] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Measured:
