@@ -20,9 +20,11 @@ from typing import Any
 
 import pytest
 
+from vermilion.learn.calibration_metrics import ReliabilityBin
 from vermilion.learn.paired import Paired
 from vermilion.red import report, report_charts, report_tables, wording
 from vermilion.red.record import (
+    CalibrationRecord,
     Certificate,
     ConfusedPair,
     Decision,
@@ -35,7 +37,7 @@ from vermilion.red.report import render_report
 from vermilion.red.trust import Compared, Counted, MixedUp, SecondOpinion, Trust
 from vermilion.types import Source
 
-CHARTS = {"uncertain", "agreement", "sources", "confidence", "effort", "kappa"}
+CHARTS = {"uncertain", "agreement", "sources", "confidence", "effort", "kappa", "reliability"}
 VOID = {"meta", "input", "br", "link", "img"}
 PAYLOADS = (
     "</script><script>document.title='owned'</script>",
@@ -86,6 +88,15 @@ TRUST = Trust(
 )
 
 
+CALIBRATION = CalibrationRecord(
+    "temperature", 0.74, 1809, 385, 0.049, 0.1067, 0.0279, 0.0041, 0.41, 0.38, 0.62,
+    (
+        ReliabilityBin(0.3, 0.4, 210, 0.352, 0.371, 0.31, 0.44),
+        ReliabilityBin(0.9, 1.0, 640, 0.981, 0.973, 0.958, 0.984),
+    ),
+)  # fmt: skip
+
+
 def full_summary(labels: int) -> Summary:
     """Return the summary of a simulated run to which everything applies."""
     return Summary(
@@ -111,6 +122,7 @@ def full_summary(labels: int) -> Summary:
             HeadTrial("subset", {"subset_size": 10}, 0.797, 0.025, 0.8, 9.1),
             HeadTrial("flat", {"C": 10.0}, 0.812, 0.021, 0.71, 3.2, chosen=True),
         ),
+        calibration=CALIBRATION,
         settings={"seed": 0, "target": 0.95, "caps": {"max_calls": 870, "max_cost": None}},
         versions={"vermilion": "0.1.0", "python": "3.11.2"},
         data={"labelled": "8199be6f", "pool": "be50c362"},
@@ -362,6 +374,15 @@ def numbers_drawn(trace: dict[str, Any]) -> list[float]:
 def numbers_written(row: tuple[str, ...]) -> list[float]:
     found = [match for cell in row if (match := re.fullmatch(r"\$?([\d,.]+)(\s%)?", cell))]
     return [float(match[1].replace(",", "")) / (100 if match[2] else 1) for match in found]
+
+
+def test_the_reliability_diagram_says_how_far_confidence_can_be_believed() -> None:
+    section = by_id(tree_of(3), "calibration")
+    assert "2.8 points on average" in section.text.replace(wording.SPACE, " ")
+    bins = figures_of(tree_of(3))["reliability"]["data"][1]
+    assert bins["x"] == [0.352, 0.981]
+    assert bins["y"] == [0.371, 0.973]
+    assert bins["error_y"]["array"] == pytest.approx([0.069, 0.011])
 
 
 def test_curves_stand_at_the_answers_that_the_model_had() -> None:

@@ -87,8 +87,8 @@ def fit_with_errors(answers: Answers, belief: Belief = UNCHECKED) -> tuple[float
     >>> wrong = rng.random(4000) < 0.1
     >>> codes = np.where(wrong, (truth + rng.integers(1, 8, size=4000)) % 8, truth)
     >>> found = fit_with_errors(Answers(proba, codes, np.zeros(4000, dtype=bool), np.ones(4000)))
-    >>> abs(found[0] - 1) < 0.1, round(found[1], 2)
-    (True, 0.1)
+    >>> abs(found[0] - 1) < 0.1, abs(found[1] - 0.1) < 0.02
+    (True, True)
     """
     believed = belief.wrong / belief.n
     agreed = answers.proba.argmax(axis=1) == answers.codes if len(answers) else np.zeros(0, dtype=np.bool_)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 from sklearn.metrics import brier_score_loss
 
+from vermilion.learn.paired import wilson
 from vermilion.types import BoolArray, FloatArray, IntArray
 
 BINS = 15
+# Of each side of an interval.
+DELTA = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class ReliabilityBin:
     confidence, accuracy : float
         Mean largest probability, and share of rows whose likeliest label is right; both weighted.
     lower, upper : float
-        Of the accuracy: Wilson's interval, with as many rows as the weights are worth (Kish).
+        Of the accuracy: Wilson's interval at 95 %, with as many rows as the weights are worth (Kish).
     """
 
     low: float
@@ -124,7 +126,6 @@ def reliability(
     y_index: IntArray,
     bins: int = 10,
     sample_weight: FloatArray | None = None,
-    confidence: float = 0.95,
 ) -> tuple[ReliabilityBin, ...]:
     """Return the reliability diagram's bins that hold rows, from the least confident to the surest.
 
@@ -132,8 +133,8 @@ def reliability(
     ----------
     proba : ndarray of shape (n, K)
     y_index : ndarray of int, shape (n,)
-    confidence : float
-        Of each bin's interval.
+    bins : int
+    sample_weight : ndarray of shape (n,), optional
 
     Examples
     --------
@@ -151,28 +152,12 @@ def reliability(
         if not weights[rows].sum():
             continue
         accuracy = float(np.average(right[rows], weights=weights[rows]))
-        lower, upper = wilson(accuracy, effective_size(weights[rows]), confidence)
+        worth = max(round(effective_size(weights[rows])), 1)
+        lower, upper = wilson(accuracy, worth, DELTA)
         mean = float(np.average(sure[rows], weights=weights[rows]))
         low, high = float(number / bins), float((number + 1) / bins)
         found.append(ReliabilityBin(low, high, int(rows.sum()), mean, accuracy, lower, upper))
     return tuple(found)
-
-
-def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval (1927) for a share seen in `n` rows, which need not be a whole number.
-
-    Examples
-    --------
-    >>> [round(bound, 4) for bound in wilson(0.9, 20.0)]
-    [0.699, 0.9721]
-    """
-    if n <= 0:
-        return 0.0, 1.0
-    z = float(norm.ppf((1 + confidence) / 2))
-    middle = share + z * z / (2 * n)
-    spread = z * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
-    scale = 1 + z * z / n
-    return max((middle - spread) / scale, 0.0), min((middle + spread) / scale, 1.0)
 
 
 def top_label(proba: FloatArray, y_index: IntArray) -> tuple[FloatArray, BoolArray]:

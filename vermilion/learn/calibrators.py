@@ -5,7 +5,7 @@ Both need more rows than a temperature, which is one number: `tried` says how ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -222,7 +222,10 @@ def fit_isotonic(proba: FloatArray, codes: IntArray, weights: FloatArray) -> Iso
     )
 
 
-FITS = {"vector": fit_vector, "isotonic": fit_isotonic}
+FITS: dict[str, Callable[[FloatArray, IntArray, FloatArray], Calibrator]] = {
+    "vector": fit_vector,
+    "isotonic": fit_isotonic,
+}
 
 
 def tried(n_labels: int, weights: FloatArray) -> tuple[str, ...]:

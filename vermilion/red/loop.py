@@ -19,7 +19,6 @@ from vermilion.errors import CapReachedError
 from vermilion.learn import stopping
 from vermilion.learn.certificate import clopper_pearson, extend
 from vermilion.red.asking import Desk, to_question
-from vermilion.red.hindsight import Hindsight
 from vermilion.red.planning import AUDIT_LEAST, Planner, audit_size, most_options
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
@@ -38,7 +37,10 @@ STEP = "step/"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its state, its last model with its proposals, and the way there."""
+    """How a run ended: its state, its last model with its proposals, and the way there.
+
+    What the last of the steps brought was learned by no model.
+    """
 
     state: State
     model: Model
@@ -47,6 +49,7 @@ class Outcome:
     certificate: Certificate | None
     stopped: str
     seconds: dict[str, float]
+    steps: tuple[Step, ...] = ()
 
     @property
     def capped(self) -> bool:
@@ -106,7 +109,6 @@ class Loop:
         self.rounds: list[RoundRecord] = []
         self.delta_left = 1 - settings.confidence
         self.certificate: Certificate | None = None
-        self.hindsight = Hindsight()
         self.cap_hit = ""
         self.limits = repr((settings.caps, settings.rounds, settings.target, settings.confidence))
         shuffled = np.random.default_rng([settings.seed, 1]).permutation(len(problem.open_texts))
@@ -130,12 +132,7 @@ class Loop:
                 break
             start = time.perf_counter()
             closed = number + 1 < self.recorded
-            unknown = self.state.answers < 0
             step, tally = self._ask(number, step, closed=closed)
-            if self.model.pool:
-                # What the head had learned from tells nothing of how sure it may be.
-                answers = np.where(unknown, self.state.answers, -1)
-                self.hindsight.add(self.problem, self.model, fitted.proposals, step, answers)
             agreement = self._agreement(step, tally)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
             if step.kind == "audit" and not closed:
@@ -145,11 +142,10 @@ class Loop:
                     reason = step.reason if step.limits == self.limits else self._reason()
                 if reason:
                     break
-        model, proposals = self.hindsight.applied(self.model, fitted.proposals)
         return Outcome(
             self.state,
-            model,
-            proposals,
+            self.model,
+            fitted.proposals,
             tuple(self.rounds),
             self.certificate,
             reason,
@@ -157,6 +153,7 @@ class Loop:
                 "fit": sum(r.seconds_fit for r in self.rounds),
                 "expert": sum(r.seconds_expert for r in self.rounds),
             },
+            tuple(self.steps),
         )
 
     def _learn(self) -> Fitted:

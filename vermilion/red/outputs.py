@@ -62,6 +62,7 @@ def saved_model(result: Result, encoder: Encoder) -> SavedModel:
         summary.encoder,
         encoder.digest,
         origin,
+        ran.outcome.model.calibrator,
     )
 
 

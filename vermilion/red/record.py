@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
+from vermilion.learn.calibration_metrics import ReliabilityBin
 from vermilion.red.trust import Trust
 from vermilion.types import Source
 
@@ -89,6 +90,44 @@ class HeadTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationRecord:
+    """How the kept model's probabilities were set right at the run's end, and what they are worth.
+
+    All figures are of texts held out from the heads and from the calibration. Answers count as what they stand for in
+    the pool, and as right with the probability that they are.
+
+    Attributes
+    ----------
+    method : str
+    temperature : float
+    n, labelled : int
+        Texts held out; how many of them were labelled from the start.
+    answer_error : float
+        Share of the expert's answers that are wrong, by this fit.
+    ece_before, ece : float
+        Expected calibration error, with the temperature that the run began with, and as calibrated.
+    classwise_ece, log_loss : float
+    brier_before, brier : float
+        From 0 to 2.
+    bins : tuple of ReliabilityBin
+        Of the reliability diagram.
+    """
+
+    method: str
+    temperature: float
+    n: int
+    labelled: int
+    answer_error: float
+    ece_before: float
+    ece: float
+    classwise_ece: float
+    brier_before: float
+    brier: float
+    log_loss: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfusedPair:
     """Two labels that the expert had to tell apart most often, with texts that show it."""
 
@@ -121,6 +160,7 @@ class Summary:
     gold: dict[str, float] | None = None
     trust: Trust | None = None
     heads_compared: tuple[HeadTrial, ...] = ()
+    calibration: CalibrationRecord | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vermilion.red import report_charts, report_tables, report_trust, wording
+from vermilion.red import report_calibration, report_charts, report_tables, report_trust, wording
 from vermilion.red.record import ReportData
 
 
@@ -63,6 +63,10 @@ def _view(data: ReportData) -> dict[str, Any]:
     """Return all that the template shows; what does not apply is empty."""
     summary = data.summary
     charts = report_charts.charts(data)
+    calibration = report_calibration.calibration_section(
+        summary.calibration, simulated=summary.simulated
+    )
+    drawn = [*charts, calibration.chart] if calibration else charts
     assets = _assets()
     view: dict[str, Any] = {
         "data": data,
@@ -71,7 +75,8 @@ def _view(data: ReportData) -> dict[str, Any]:
         "key_figures": report_tables.key_figures(summary),
         "rounds": report_tables.rounds_table(summary) if summary.rounds else None,
         "charts": charts,
-        "figures": {chart.key: chart.figure for chart in charts},
+        "figures": {chart.key: chart.figure for chart in drawn},
+        "calibration": calibration,
         "heads": report_tables.heads_table(summary.heads_compared) if summary.heads_compared else None,
         "trust": report_trust.trust_section(summary.trust) if summary.trust else None,
         "labels": report_tables.label_rows(data.label_counts),
@@ -93,6 +98,7 @@ def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:
         ("figures", "Key figures", True),
         ("rounds", "Rounds and decisions", view["rounds"] or view["charts"]),
         ("models", "Model", view["heads"]),
+        ("calibration", "Confidence", view["calibration"]),
         ("trust", "Trust in the expert", view["trust"]),
         ("pairs", "Hardest pairs", data.pairs),
         ("labels", "Labels", view["labels"]),

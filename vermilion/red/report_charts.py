@@ -91,7 +91,7 @@ def uncertain_chart(rounds: Sequence[RoundRecord]) -> Chart | None:
         "Uncertain texts by answers",
         f"{wording.counted(rounds[0].uncertain, 'text')} uncertain after {wording.counted(xs[0], 'answer')}, "
         f"{wording.count(rounds[-1].uncertain)} after {wording.count(xs[-1])}.",
-        _figure([curve.trace(xs, ",d")], "Answers", "Uncertain texts", yaxis=WHOLE),
+        figure_of([curve.trace(xs, ",d")], "Answers", "Uncertain texts", yaxis=WHOLE),
         Table.of("Uncertain texts by answers", ("Model of", "Answers", "Uncertain texts"), rows),
     )
 
@@ -124,7 +124,7 @@ def _agreement(points: Sequence[tuple[Any, ...]], curves: Sequence[Curve]) -> Ch
         "agreement",
         "Agreement by answers",
         " ".join(_ends(curve) for curve in curves),
-        _figure(traces, "Answers", "Agreement", yaxis={"tickformat": ".0%"}),
+        figure_of(traces, "Answers", "Agreement", yaxis={"tickformat": ".0%"}),
         Table.of("Agreement by answers", columns, rows),
     )
 
@@ -159,7 +159,7 @@ def sources_chart(summary: Summary) -> Chart | None:
         "sources",
         "Decisions by source",
         ", ".join(f"{s} {wording.count(n)} ({wording.percent(n / total)})" for s, n in shown.items()) + ".",
-        _figure(traces, "Texts", "", **layout),
+        figure_of(traces, "Texts", "", **layout),
         Table.of("Decisions by source", ("Source", "Texts", "Share"), rows),
     )
 
@@ -184,7 +184,7 @@ def confidence_chart(data: ReportData) -> Chart | None:
         "confidence",
         "Confidence by source",
         _confidence_line(counts),
-        _figure(traces, "Confidence", "Texts", barmode="stack", xaxis={"range": [0, 1]}, yaxis=WHOLE),
+        figure_of(traces, "Confidence", "Texts", barmode="stack", xaxis={"range": [0, 1]}, yaxis=WHOLE),
         Table.of("Texts by confidence", ("Confidence", *counts), rows),
     )
 
@@ -224,7 +224,7 @@ def effort_chart(rounds: Sequence[RoundRecord]) -> Chart | None:
         title,
         f"{wording.counted(sum(r.asked for r in rounds), 'question')} answered in "
         f"{wording.counted(sum(r.asked > 0 for r in rounds), 'round')}{spent}.",
-        _figure(
+        figure_of(
             bars, "Round", "Questions", xaxis={"type": "category", "anchor": "free", "position": 0}, **layout
         ),
         Table.of(title, columns, list(zip(*cells, strict=True))),
@@ -246,7 +246,7 @@ def kappa_chart(rounds: Sequence[RoundRecord]) -> Chart | None:
         "Stability of the model",
         f"Cohen's kappa between each round's model and the one before is {or_dash(measured[-1].kappa)} "
         "at the end; 1 means that they give the same labels.",
-        _figure([curve.trace(xs, ".3f")], "Answers", "Kappa", yaxis={"tickformat": ".2f"}),
+        figure_of([curve.trace(xs, ".3f")], "Answers", "Kappa", yaxis={"tickformat": ".2f"}),
         Table.of("Kappa between successive models", ("Model of", "Answers", "Kappa"), rows),
     )
 
@@ -258,7 +258,7 @@ def _bar(name: str, role: str, xs: list[str], ys: Sequence[float], hover: str, a
     )  # fmt: skip
 
 
-def _figure(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, Any]:
+def figure_of(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, Any]:
     """Return a checked figure as plain JSON types, without plotly's own template."""
     axes = {
         "xaxis": {"title": {"text": x}, **THOUSANDS, **layout.pop("xaxis", {})},

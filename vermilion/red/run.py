@@ -12,6 +12,7 @@ from vermilion.config import Caps, RunSettings
 from vermilion.errors import InputError, UntrustedExpertError
 from vermilion.red import decisions as made
 from vermilion.red.asking import MOST_EXAMPLES, Desk
+from vermilion.red.calibrating import belief_in, calibrated
 from vermilion.red.loop import Loop
 from vermilion.red.plan import Plan, question_budget
 from vermilion.red.planning import AUDIT_SHARE, most_options
@@ -154,13 +155,16 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     budget = _budget(plan, settings, prepared)
     loop = Loop(problem, settings, choice.model(settings), training, desk.meter, budget)
     outcome = loop.run()
+    ended = time.perf_counter()
+    outcome, calibration = calibrated(problem, outcome, settings.seed, belief_in(prepared.trust))
+    calibrating = time.perf_counter() - ended
     seconds = {
         "encode": encoded - clock,
-        "fit": chosen - encoded + outcome.seconds["fit"],
+        "fit": chosen - encoded + outcome.seconds["fit"] + calibrating,
         "expert": outcome.seconds["expert"],
         "total": time.perf_counter() - clock,
     }
-    ran = Ran(problem, choice, outcome, made.decide(problem, outcome, job.pool))
+    ran = Ran(problem, choice, outcome, made.decide(problem, outcome, job.pool), calibration)
     account = Account(loop.asked + prepared.spent.calls, tools.store.spent(), seconds)
     judged = (expert.name, expert.simulated, prepared.trust)
     return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))

@@ -13,7 +13,7 @@ from vermilion.config import RunSettings
 from vermilion.red import decisions as made
 from vermilion.red.loop import Outcome
 from vermilion.red.problem import Problem
-from vermilion.red.record import Decision, ReportData, Summary
+from vermilion.red.record import CalibrationRecord, Decision, ReportData, Summary
 from vermilion.red.training import Choice
 from vermilion.red.trust import Trust
 from vermilion.types import Spend
@@ -48,6 +48,7 @@ class Ran:
     choice: Choice
     outcome: Outcome
     decisions: list[Decision]
+    calibration: CalibrationRecord | None = None
 
 
 def summarise(
@@ -87,6 +88,7 @@ def summarise(
         gold=made.gold_scores(problem, outcome),
         trust=trust,
         heads_compared=ran.choice.trials,
+        calibration=ran.calibration,
         settings=shown_settings(settings),
         versions=versions(),
         data=dict(hashes),
