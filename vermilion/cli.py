@@ -37,6 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Classify text into 2 to 1,000+ labels from a handful of examples each.",
 )
+labels_app = typer.Typer(no_args_is_help=True, help="Change the labels of a finished run.")
+app.add_typer(labels_app, name="labels")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -341,6 +343,31 @@ def _list_left_out(skipped: BadRows, path: str) -> None:
     if skipped.count:
         skipped.write(path)
         err.print(f"{skipped.count} bad rows left out, listed in {path}", markup=False)
+
+
+@labels_app.command("apply")
+def labels_apply(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    proposals: Annotated[
+        Path, typer.Argument(metavar="PROPOSALS", help="Changes: .yaml or .json; RUN/label_proposals.yaml.")
+    ],
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="A new folder for the changed run; else RUN itself.")
+    ] = None,
+    store: Annotated[str | None, typer.Option(help="Database URL, where the run has one.")] = None,
+) -> None:
+    """Add, rename, merge, split, relabel or remove labels of a finished run; answers that still hold are kept."""
+    from vermilion.red.applying import apply_changes
+    from vermilion.red.folder import Folder
+
+    applied = apply_changes(Folder(run_dir, store), proposals, out_dir)
+    done = ", ".join(f"{name} {count:,}" for name, count in applied.changes.items())
+    out.print(f"{done}: {applied.labels:,} labels now, {applied.kept:,} answers kept", markup=False)
+    out.print(f"labelled texts of now: {applied.labelled}", markup=False)
+    out.print(
+        f"Next: the command of that run once more, with the same files and --out {out_dir or run_dir}",
+        markup=False,
+    )
 
 
 @app.command()

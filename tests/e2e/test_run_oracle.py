@@ -23,7 +23,7 @@ from vermilion.world.store import Store
 COLUMNS = ["id", "text", "label", "confidence", "source", "round", "candidates"]
 FILES = {
     *("decisions.jsonl", "summary.json", "report.html", "labels.yaml", "model", "run.sqlite", "vectors"),
-    ".lock",
+    *("label_proposals.yaml", ".lock"),
 }
 
 

@@ -16,7 +16,7 @@ from vermilion.red.carried import known_of
 from vermilion.red.folder import STORE, VECTORS, Folder
 from vermilion.red.preparing import PREPARED
 from vermilion.red.relabelling import Ended, Pool, Relabelled, relabel
-from vermilion.red.run import IDENTITY, Job, Result
+from vermilion.red.run import ACCEPTED, IDENTITY, Job, Result
 from vermilion.types import Spend
 from vermilion.world.data import read_texts, write_decisions
 from vermilion.world.label_changes import Changes, read_changes
@@ -96,8 +96,8 @@ def apply_changes(run: Folder, proposals: Path, out: Path | None = None) -> Appl
             return _commit(store, run.path, changed, changes)
         with _new_folder(out, run) as made, Folder(made, run.store, named=out).open() as copy:
             copy.take_over(store)
-            copy.put(IDENTITY, store.get(IDENTITY))
-            copy.put(PREPARED, store.get(PREPARED))  # None, where there was no check, is none there
+            for name in (IDENTITY, PREPARED, ACCEPTED):
+                copy.put(name, store.get(name))  # None, where it was not there, is as good as not there
             applied = _commit(copy, made, changed, changes)
     return replace(applied, labelled=out / LABELLED)
 
@@ -132,6 +132,8 @@ def _commit(store: Store, path: Path, changed: Relabelled, changes: Changes) -> 
     if prepared := store.get(PREPARED):
         # The expert was checked, and is the same; what that took is counted in the run before.
         values[PREPARED] = {**prepared, "spent": asdict(Spend())}
+    if store.get(ACCEPTED):
+        values[ACCEPTED] = True
     store.begin_anew(values, "labels changed", changes.counts())
     kept = sum(known.answer is not None for known in changed.carried.known)
     return Applied(changes.counts(), len(changed.labels), kept, path / LABELLED)

@@ -42,8 +42,9 @@ def _decided(
     answer, asked_in = int(state.answers[row]), int(state.answered_in[row])
     if answer >= 0:
         source: Source = "verified" if answer == state.proposed[row] else "corrected"
-        return Decision(id_, text, names[answer], 1.0, source, asked_in, candidates)
-    source = "review" if row in state.ruled_out else "auto"
+        return Decision(id_, text, names[answer], 1.0, source, max(asked_in, 0), candidates)
+    # Where a label was added since, "none of these" speaks of the others alone.
+    source = "review" if row in state.ruled_out and state.tries[row] else "auto"
     return Decision(
         id_, text, candidates[0][0], candidates[0][1], source, len(outcome.rounds) - 1, candidates
     )

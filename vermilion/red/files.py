@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from vermilion.config import RunSettings
-from vermilion.errors import InputError, StoreError
+from vermilion.errors import InputError
+from vermilion.red.applying import note_end, with_changes
+from vermilion.red.examining import propose_changes
+from vermilion.red.folder import Folder
 from vermilion.red.outputs import write_outputs, write_text
 from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
@@ -24,10 +25,8 @@ from vermilion.world.encoders import load_encoder
 from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold
 from vermilion.world.labels import merge_labels, read_labels
 from vermilion.world.source import BadRows, Columns, shown
-from vermilion.world.store import Store
 
-STORE, VECTORS, LEFT_OUT, LOCK = "run.sqlite", "vectors", "left_out.jsonl", ".lock"
-TRUST = "trust.json"
+LEFT_OUT, TRUST = "left_out.jsonl", "trust.json"
 DECISIONS = ("jsonl", "csv", "parquet")
 
 
@@ -83,19 +82,22 @@ def run_files(
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
     _refuse_second(settings, setup, request)
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
-    with _folder(request.out), _store(request) as store:
+    folder = Folder(request.out, request.store)
+    with folder.locked(), folder.open() as store:
         if request.fresh:
             store.clear()
         if skipped is not None and skipped.count:
             skipped.write(request.out / LEFT_OUT)
             progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
         claim(store, job, settings, str(request.out))
+        job = with_changes(job, store)
+        setup = _setup(request, settings, job)
         hire = partial(_hire, settings.expert, setup)
         tools = Tools(
             encoder,
             hire,
             store,
-            request.out / VECTORS,
+            folder.vectors,
             progress,
             approve,
             _second(request, settings, job),
@@ -105,14 +107,10 @@ def run_files(
         result = run(job, settings, tools)
         if result is not None:
             write_outputs(result, encoder, request.out, request.decisions, request.title)
+            if result.ran.health:
+                propose_changes(request.out, result.ran.health, job.labelled, result.ran.decisions)
+            note_end(store, job, result, request.decisions)
         return result
-
-
-def _store(request: Request) -> Store:
-    """Open the store: a file of the run's own, or a database, where the folder's path tells runs apart."""
-    if request.store is None:
-        return Store.open(request.out / STORE)
-    return Store.open(request.store, run=str(request.out.resolve()))
 
 
 def _read(request: Request, settings: RunSettings, skipped: BadRows | None) -> Job:
@@ -228,32 +226,3 @@ def _refuse_one_label(labels: tuple[Label, ...], labelled: Texts) -> None:
             labelled.source,
             "add examples of another label; there is nothing to decide between",
         )
-
-
-@contextmanager
-def _folder(out: Path) -> Iterator[None]:
-    """Make the folder of a run and keep other runs out of it; the lock goes with the process.
-
-    A folder that was made here and into which nothing came is taken away again.
-    """
-    new = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / LOCK).open("w")
-    except OSError as error:
-        raise InputError(
-            "a folder to write to", error.strerror or "an error", str(out), "name another"
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(
-                f"{out}: another run is at work there; wait for it, or use another --out"
-            ) from None
-        try:
-            yield
-        finally:
-            if new and [path.name for path in out.iterdir()] == [LOCK]:
-                (out / LOCK).unlink()
-                out.rmdir()

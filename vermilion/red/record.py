@@ -161,6 +161,7 @@ class Summary:
     trust: Trust | None = None
     heads_compared: tuple[HeadTrial, ...] = ()
     calibration: CalibrationRecord | None = None
+    health: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)

@@ -12,7 +12,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vermilion.red import report_calibration, report_charts, report_tables, report_trust, wording
+from vermilion.red import (
+    report_calibration,
+    report_charts,
+    report_health,
+    report_tables,
+    report_trust,
+    wording,
+)
 from vermilion.red.record import ReportData
 
 
@@ -77,6 +84,7 @@ def _view(data: ReportData) -> dict[str, Any]:
         "charts": charts,
         "figures": {chart.key: chart.figure for chart in drawn},
         "calibration": calibration,
+        "health": report_health.health_section(summary.health) if summary.health else None,
         "heads": report_tables.heads_table(summary.heads_compared) if summary.heads_compared else None,
         "trust": report_trust.trust_section(summary.trust) if summary.trust else None,
         "labels": report_tables.label_rows(data.label_counts),
@@ -102,6 +110,7 @@ def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:
         ("trust", "Trust in the expert", view["trust"]),
         ("pairs", "Hardest pairs", data.pairs),
         ("labels", "Labels", view["labels"]),
+        ("health", "Health of the labels", view["health"]),
         ("open", "Least certain texts", data.open_texts),
         ("repeat", "Repeat this run", True),
     ]

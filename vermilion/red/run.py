@@ -13,6 +13,8 @@ from vermilion.errors import InputError, UntrustedExpertError
 from vermilion.red import decisions as made
 from vermilion.red.asking import MOST_EXAMPLES, Desk
 from vermilion.red.calibrating import belief_in, calibrated
+from vermilion.red.carried import Carried, resume
+from vermilion.red.examining import examine
 from vermilion.red.loop import Loop
 from vermilion.red.plan import Plan, question_budget
 from vermilion.red.planning import AUDIT_SHARE, most_options
@@ -40,12 +42,15 @@ class Job:
     ----------
     gold : mapping of text to label, or None
         In a simulation.
+    carried : Carried or None
+        What is known from a run with other labels.
     """
 
     labelled: Texts
     pool: Texts
     labels: tuple[Label, ...]
     gold: Mapping[str, str] | None = None
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,8 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     plan = _plan(job, problem, settings, expert, choice, encoded - clock)
     if not tools.approve(plan):
         return None
-    tools.store.put(IDENTITY, identity(job, settings))
+    if job.carried is None:  # otherwise it is still that of the files that the labels were changed for
+        tools.store.put(IDENTITY, identity(job, settings))
     desk = Desk(expert, tools.store, tools.store.meter(settings.caps), tools.progress)
     second = tools.second(problem) if tools.second else None
     checking = Checking(plan.budget, second, tools.oracle_knows_labelled)
@@ -153,7 +159,8 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     problem, desk = prepared.problem, replace(desk, expert=prepared.expert)
     training = replace(desk, meter=tools.store.meter(_held_back(settings.caps)))
     budget = _budget(plan, settings, prepared)
-    loop = Loop(problem, settings, choice.model(settings), training, desk.meter, budget)
+    state = resume(problem, choice, job.carried, tools.store) if job.carried else None
+    loop = Loop(problem, settings, choice.model(settings), training, desk.meter, budget, state=state)
     outcome = loop.run()
     ended = time.perf_counter()
     outcome, calibration = calibrated(problem, outcome, settings.seed, belief_in(prepared.trust))
@@ -164,7 +171,9 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
         "expert": outcome.seconds["expert"],
         "total": time.perf_counter() - clock,
     }
-    ran = Ran(problem, choice, outcome, made.decide(problem, outcome, job.pool), calibration)
+    decisions = made.decide(problem, outcome, job.pool)
+    health = examine(problem, choice, outcome.state, decisions, settings.seed)
+    ran = Ran(problem, choice, outcome, decisions, calibration, health)
     account = Account(loop.asked + prepared.spent.calls, tools.store.spent(), seconds)
     judged = (expert.name, expert.simulated, prepared.trust)
     return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))

@@ -13,8 +13,9 @@ from vermilion.types import BoolArray, FloatArray, IntArray, Verdict
 
 # After so many "none of these" a text is left to people.
 MOST_TRIES = 3
-# A label is plausible for a text from this probability on: what a shortlist of 98 % leaves out.
-PLAUSIBLE = 0.02
+# A label is plausible for a text from this probability on: what a shortlist of 98 % leaves out. A text is undecided
+# where its two likeliest labels are closer than this.
+PLAUSIBLE, CLOSE = 0.02, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Scope:
     Attributes
     ----------
     labels : ndarray of int
-        Those texts for which one of these labels is plausible;
+        Those texts for which one of these labels is plausible, those that are undecided,
     rows : ndarray of bool, shape (n_open,)
         and these.
     """
@@ -148,7 +149,8 @@ class Scope:
         array([ True,  True, False])
         """
         plausible = np.isin(labels, self.labels) & (proba >= PLAUSIBLE)
-        within: BoolArray = plausible.any(axis=1) | self.rows
+        undecided = proba[:, 0] - proba[:, 1] < CLOSE if proba.shape[1] > 1 else np.zeros(len(proba), dtype=bool)
+        within: BoolArray = plausible.any(axis=1) | undecided | self.rows
         return within
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from vermilion.config import RunSettings
 from vermilion.red import decisions as made
+from vermilion.red.health import Health
 from vermilion.red.loop import Outcome
 from vermilion.red.problem import Problem
 from vermilion.red.record import CalibrationRecord, Decision, ReportData, Summary
@@ -49,6 +50,7 @@ class Ran:
     outcome: Outcome
     decisions: list[Decision]
     calibration: CalibrationRecord | None = None
+    health: Health | None = None
 
 
 def summarise(
@@ -89,6 +91,7 @@ def summarise(
         trust=trust,
         heads_compared=ran.choice.trials,
         calibration=ran.calibration,
+        health=ran.health.short() if ran.health else None,
         settings=shown_settings(settings),
         versions=versions(),
         data=dict(hashes),
