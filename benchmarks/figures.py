@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+# The usual one: what others were run with is told apart.
+ENCODER = "minilm"
 LEVELS = (0.90, 0.95)
 CONFIDENCE = 0.95
 Curve = dict[str, list[Any]]
@@ -176,6 +178,18 @@ def table(found: Iterable[Line]) -> str:
     )
 
 
+def name_of(condition: dict[str, Any]) -> str:
+    """Return the set's name, with the encoder where it is not the usual one.
+
+    Examples
+    --------
+    >>> name_of({"set": "clinc150", "encoder": "minilm"}), name_of({"set": "clinc150", "encoder": "static"})
+    ('clinc150', 'clinc150 with static')
+    """
+    encoder = condition.get("encoder", ENCODER)
+    return str(condition["set"]) if encoder == ENCODER else f"{condition['set']} with {encoder}"
+
+
 def title(condition: dict[str, Any]) -> str:
     """Return a condition in words.
 
@@ -186,7 +200,7 @@ def title(condition: dict[str, Any]) -> str:
     """
     pool = "the pool" if condition.get("most_pool") is None else f"{condition['most_pool']:,} texts"
     return (
-        f"{condition['set']}: {condition['a_label']} labelled a label, simulated expert wrong in"
+        f"{name_of(condition)}: {condition['a_label']} labelled a label, simulated expert wrong in"
         f" {condition['error']:.0%}, up to {condition['share']:.0%} of {pool} asked"
     ).replace("%", " %")
 

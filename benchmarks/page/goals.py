@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isinf
 
-from benchmarks.figures import LEVELS
+from benchmarks.figures import ENCODER, LEVELS
 from benchmarks.page.measured import FEW, OURS, USUAL_ERROR, Contest, Measured, contests, is_peer
 from benchmarks.results import Row
 
@@ -49,7 +49,8 @@ class Goal:
 
 def goals(measured: Measured) -> list[Goal]:
     """Return every goal, in the order of the page."""
-    found = [contest for contest in contests(measured.cost) if OURS in contest.runs]
+    own = [contest for contest in contests(measured.cost) if OURS in contest.runs]
+    found = [contest for contest in own if contest.condition.get("encoder", ENCODER) == ENCODER]
     sets = sorted({contest.condition["set"] for contest in found}) or ["each set"]
     of = {name: [contest for contest in found if contest.condition["set"] == name] for name in sets}
     return [

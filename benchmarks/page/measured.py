@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Curve, to_level, tokens
+from benchmarks.figures import Curve, name_of, to_level, tokens
 from benchmarks.results import Results, Row
 
 OURS = "Vermilion"
@@ -23,6 +23,7 @@ FILES = {
     "scale": "scale.jsonl",
     "worst": "worst.jsonl",
     "new_labels": "new-labels.jsonl",
+    "out_of_scope": "out-of-scope.jsonl",
 }
 
 
@@ -37,6 +38,7 @@ class Measured:
     scale: Sequence[Row] = ()
     worst: Sequence[Row] = ()
     new_labels: Sequence[Row] = ()
+    out_of_scope: Sequence[Row] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Measured:
@@ -84,7 +86,7 @@ class Contest:
         'clinc150, 5 a label, 5 % wrong'
         """
         known = self.condition
-        return f"{known['set']}, {known['a_label']} a label, {100 * known['error']:.0f} % wrong"
+        return f"{name_of(known)}, {known['a_label']} a label, {100 * known['error']:.0f} % wrong"
 
     def common(self, *names: str) -> list[int]:
         """Return the seeds with which all of these were run: means over other seeds do not compare."""

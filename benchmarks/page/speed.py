@@ -126,6 +126,7 @@ def run(rows: Sequence[Row]) -> str:
         lambda known, found: {
             "texts": f"{known['texts']:,}",
             "labels": str(known["labels"]),
+            "encoder": f"`{known['encoder']}`",
             **{
                 f"{part}, s": "cached"
                 if part == "encode" and not known["fresh_vectors"]

@@ -8,7 +8,7 @@ from math import isinf
 
 from scipy.stats import spearmanr
 
-from benchmarks.figures import LEVELS, Estimate, Line, Reached, estimate, lines, title
+from benchmarks.figures import LEVELS, Estimate, Line, Reached, estimate, lines, name_of, title
 from benchmarks.page.measured import OURS, Contest, at_end, contests, is_peer
 from benchmarks.results import Row
 
@@ -114,7 +114,7 @@ def overview(found: Iterable[Contest]) -> str:
 
 def _overview(contest: Contest) -> list[str]:
     known = contest.condition
-    cells = [known["set"], str(known["a_label"]), f"{100 * known['error']:.0f} %"]
+    cells = [name_of(known), str(known["a_label"]), f"{100 * known['error']:.0f} %"]
     peers = {name: seeds for name in contest.runs if is_peer(name) and (seeds := contest.common(OURS, name))}
     own = sorted(contest.runs[OURS])
     for level in LEVELS:
