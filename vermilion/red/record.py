@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vermilion.learn.calibration_metrics import ReliabilityBin
 from vermilion.red.trust import Trust
 from vermilion.types import Source
+
+if TYPE_CHECKING:  # the terminal shows these shapes, and must not wait for the libraries behind their figures
+    from vermilion.learn.calibration_metrics import ReliabilityBin
 
 
 @dataclass(frozen=True, slots=True)
