@@ -12,6 +12,7 @@ NAMES = {
     "ablation": "each part switched off in turn",
     "speed": "seconds and memory of each part, as ratios",
     "scale": "prediction and encoding on several workers",
+    "worth": "what the next questions were expected to buy, beside what they bought",
     "worst": "the fifty worst decisions of each data set",
     "new-labels": "labels added to a finished run, beside a fresh one",
     "page": "write docs/benchmarks.md from the results",

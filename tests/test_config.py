@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vermilion.config import HEAD_CHOICES, UNCERTAINTY_CHOICES, Caps, RunSettings
+from vermilion.config import HEAD_CHOICES, UNCERTAINTY_CHOICES, Caps, RunSettings, Worth
 from vermilion.errors import InputError
 from vermilion.learn.heads import HEADS
 
@@ -100,6 +100,9 @@ def test_what_may_change_when_a_run_goes_on_is_not_its_identity() -> None:
         rounds=3,
         target=0.9,
         base_url="http://127.0.0.1:1",
+        trust="off",
+        second_expert="openai:other",
+        worth=Worth(0.2),
     )
     assert changed.identity() == plain == json.loads(json.dumps(plain))
 
@@ -125,5 +128,5 @@ def test_what_may_change_when_a_run_goes_on_is_not_its_identity() -> None:
 )
 def test_every_other_setting_is(name: str, value: Any) -> None:
     assert RunSettings(**{name: value}).identity() != RunSettings().identity()
-    free = {"caps", "rounds", "target", "base_url"}
+    free = {"caps", "rounds", "target", "base_url", "trust", "second_expert", "worth"}
     assert {field.name for field in fields(RunSettings)} == {*RunSettings().identity(), *free}

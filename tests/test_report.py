@@ -22,6 +22,7 @@ import pytest
 
 from vermilion.learn.calibration_metrics import ReliabilityBin
 from vermilion.learn.paired import Paired
+from vermilion.learn.worth import Gain
 from vermilion.red import report, report_charts, report_tables, wording
 from vermilion.red.record import (
     CalibrationRecord,
@@ -68,6 +69,8 @@ def rounds(simulated: bool = True, cost: float = 0.0004) -> tuple[RoundRecord, .
                 cost_usd=calls * cost,
                 kappa=0.9 + 0.02 * number if number else None,
                 gold_agreement=0.83 + 0.03 * number if simulated else None,
+                gain_per_100_calls=Gain(0.8 / number, 0.5 / number, 1.2 / number) if number else None,
+                gain_per_dollar=Gain(2.0, 1.25, 3.0).times(1 / number) if number else None,
                 seconds_fit=1.5 + number,
                 seconds_expert=30.0 + number,
             )
@@ -291,6 +294,16 @@ def test_rounds_table_holds_every_round() -> None:
         "1", "2,800", "250", "249", "500", "88.2 %", "86.0 %", "0.920", "$0.20", "2.5 s", "31.0 s",
     ]  # fmt: skip
     assert len(cells(table)) == 4
+
+
+def test_what_more_would_buy_stands_beside_kappa_and_the_uncertain_texts() -> None:
+    section = by_id(tree_of(3), "worth")
+    (table,) = section.all("table")
+    assert cells(table)[0] == ["0", "–", "–", "–", "5,200"]
+    assert cells(table)[2] == [
+        "2", "+0.40 points (0.25 to 0.60)", "+1.00 points (0.62 to 1.50)", "0.940", "1,300",
+    ]  # fmt: skip
+    assert "After round 3, 100 more questions were expected to buy +0.27 points" in section.text
 
 
 def test_chosen_head_is_marked_and_the_best_stands_first() -> None:

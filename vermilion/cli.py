@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from vermilion import __version__
-from vermilion.config import Caps, RunSettings
+from vermilion.config import Caps, RunSettings, Worth
 from vermilion.errors import InputError, VermilionError
 from vermilion.screen import Screen, show_plan, show_summary, show_trust
 
@@ -125,6 +125,9 @@ def run(
     max_calls: Annotated[int | None, typer.Option(help="Most questions to the expert.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens, prompt and completion.")] = None,
     max_cost: Annotated[float | None, typer.Option(help="Most US dollars; needs --price.")] = None,
+    worth: Annotated[
+        str | None, typer.Option(help="Stop when 100 questions buy fewer points: 0.2; or a dollar: 0.5/usd.")
+    ] = None,
     rounds: Annotated[int, typer.Option(help="Rounds that the questions are spread over.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over; paid answers are kept.")] = False,
@@ -163,6 +166,7 @@ def run(
         seed=seed,
         trust=trust,
         second_expert=second_expert,
+        worth=_worth(worth, price),
         caps=Caps(max_calls, max_tokens, max_cost),
     ).checked()
     prices, second_prices = _prices(price, "--price"), _prices(second_price, "--second-price")
@@ -198,6 +202,23 @@ def _candidates(given: str) -> Any:
     if not given.isdecimal():
         raise InputError("auto or a whole number from 1", repr(given), "--candidates", "give one of them")
     return int(given)
+
+
+def _worth(given: str | None, price: str | None) -> Worth | None:
+    if given is None:
+        return None
+    number, _, unit = given.partition("/")
+    try:
+        points = float(number)
+    except ValueError:
+        points = math.nan
+    if not math.isfinite(points) or given.endswith("/") or unit not in ("", "usd"):
+        cure = "give percentage points of agreement for 100 questions, or for a US dollar"
+        raise InputError("a number as in 0.2, or 0.5/usd", repr(given), "--worth", cure)
+    if unit and price is None:
+        cure = "give --price IN,OUT, or points for 100 questions as in 0.2"
+        raise InputError("the model's prices for points a dollar", "none", "--price", cure)
+    return Worth(points, "dollar" if unit else "100 calls")
 
 
 def _prices(given: str | None, option: str) -> tuple[float, float] | None:

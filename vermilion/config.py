@@ -33,6 +33,14 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class Worth:
+    """What more questions must be expected to buy: percentage points of agreement, for 100 calls or for a dollar."""
+
+    points: float
+    per: Literal["100 calls", "dollar"] = "100 calls"
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """All that steers a run besides its data. What `identity` leaves out may change when a run is continued.
 
@@ -52,6 +60,8 @@ class RunSettings:
         What follows where the expert does worse than the head on labelled texts; "off" asks it none.
     second_expert : str or None
         Another model that answers the same labelled texts.
+    worth : Worth or None
+        The run stops once its next questions are expected to buy less.
     """
 
     encoder: str = "minilm"
@@ -72,11 +82,12 @@ class RunSettings:
     seed: int = 0
     trust: Literal["stop", "warn", "off"] = "stop"
     second_expert: str | None = None
+    worth: Worth | None = None
     caps: Caps = Caps()
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that make two runs the same run."""
-        free = {"caps", "rounds", "target", "base_url", "trust", "second_expert"}
+        free = {"caps", "rounds", "target", "base_url", "trust", "second_expert", "worth"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     def checked(self) -> RunSettings:
@@ -105,6 +116,8 @@ class RunSettings:
         _within("--expert-error", self.expert_error, (0, 1), "a share from 0 to 1")
         _within("--target", self.target, (0, 1), "a share from 0 to 1")
         _within("--confidence", self.confidence, (0.5, 0.999), "a share from 0.5 to 0.999")
+        if self.worth is not None:
+            _within("--worth", self.worth.points, (0, 100), "percentage points from 0 to 100")
         self.caps.check()
         return self
 

@@ -103,6 +103,8 @@ class Screen:
             cells.append(("gold (simulation)", _share(record.gold_agreement)))
         if record.cost_usd:
             cells.append(("cost", f"${record.cost_usd:,.2f}"))
+        gain = record.gain_per_100_calls
+        cells.append(("100 more buy", "" if gain is None else wording.gain_words(gain)))
         widths = [max(len(name), 7) for name, _ in cells]
         if not record.round:
             self.console.print(_line([name for name, _ in cells], widths), style="bold", highlight=False)
@@ -167,5 +169,9 @@ def headlines(summary: Summary) -> list[tuple[str, str]]:
         )
     if summary.gold and "agreement" in summary.gold:
         lines.append(("gold", f"{wording.percent(summary.gold['agreement'])} agreement (simulation)"))
+    if summary.rounds and (gain := summary.rounds[-1].gain_per_100_calls) is not None:
+        dollar = summary.rounds[-1].gain_per_dollar
+        more = f"; a dollar more {wording.gain_words(dollar)}" if dollar else ""
+        lines.append(("outlook", f"100 more questions buy about {wording.gain_words(gain)}{more}"))
     lines.append(("stopped", summary.stopped))
     return lines

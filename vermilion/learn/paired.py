@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import comb, sqrt
+from statistics import NormalDist
 from typing import Self
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import binom, binomtest
 
 from vermilion.types import BoolArray
 
@@ -66,16 +65,15 @@ class Paired:
 
         McNemar (1947), with the binomial distribution in place of the chi-squared one.
         """
-        apart = self.first_only + self.second_only
-        return float(binomtest(self.first_only, apart).pvalue) if apart else 1.0
+        return min(1.0, 2 * min(self.p_not_better(), self.p_not_worse()))
 
     def p_not_better(self) -> float:
         """One-sided p of the same test: that the first would win so often were it no better than the second."""
-        return float(binom.sf(self.first_only - 1, self.first_only + self.second_only, 0.5))
+        return _at_most(self.second_only, self.first_only + self.second_only)
 
     def p_not_worse(self) -> float:
         """One-sided p of the same test: that the first would win so seldom were it no worse than the second."""
-        return float(binom.cdf(self.first_only, self.first_only + self.second_only, 0.5))
+        return _at_most(self.first_only, self.first_only + self.second_only)
 
     def gain_interval(self, delta: float = 0.05) -> tuple[float, float]:
         """Return bounds on the gain, each of which fails with a probability of about `delta`.
@@ -114,6 +112,14 @@ class Paired:
         return (max(together - self.n / 2, 0) if together > 0 else together) / sqrt(margins)
 
 
+def _at_most(heads: int, n: int) -> float:
+    """Return the probability of at most so many heads in n tosses of a fair coin, exactly.
+
+    SciPy has it, and takes a second to import, for which a usage error would have to wait.
+    """
+    return sum(comb(n, k) for k in range(heads + 1)) / 2**n
+
+
 def wilson(share: float, n: int, delta: float = 0.05) -> tuple[float, float]:
     """Return Wilson's bounds on a proportion, each of which fails with a probability of about `delta`.
 
@@ -123,7 +129,7 @@ def wilson(share: float, n: int, delta: float = 0.05) -> tuple[float, float]:
     >>> round(lower, 3), upper
     (0.881, 1.0)
     """
-    z = float(ndtri(1 - delta))
+    z = NormalDist().inv_cdf(1 - delta)
     centre, spread = share + z**2 / (2 * n), z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     lower, upper = ((centre + side * spread) / (1 + z**2 / n) for side in (-1, 1))
     # Rounding would leave the bounds of nothing and of all a hair off.

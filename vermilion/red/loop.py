@@ -18,7 +18,9 @@ from vermilion.config import RunSettings
 from vermilion.errors import CapReachedError
 from vermilion.learn import stopping
 from vermilion.learn.certificate import clopper_pearson, extend
+from vermilion.learn.worth import Gain
 from vermilion.red.asking import Desk, to_question
+from vermilion.red.outlook import Outlook, not_worth_it
 from vermilion.red.planning import AUDIT_LEAST, Planner, audit_size, most_options
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
@@ -109,8 +111,12 @@ class Loop:
         self.rounds: list[RoundRecord] = []
         self.delta_left = 1 - settings.confidence
         self.certificate: Certificate | None = None
+        self.outlook = Outlook(self.weights)
+        self.gains: tuple[Gain | None, Gain | None] = (None, None)
         self.cap_hit = ""
-        self.limits = repr((settings.caps, settings.rounds, settings.target, settings.confidence))
+        self.limits = repr(
+            (settings.caps, settings.rounds, settings.target, settings.confidence, settings.worth)
+        )
         shuffled = np.random.default_rng([settings.seed, 1]).permutation(len(problem.open_texts))
         self.stop_rows: IntArray = shuffled
         self.stop_labels: IntArray | None = None
@@ -178,10 +184,19 @@ class Loop:
             self._gold_agreement(proposals),
             time.perf_counter() - start,
         )
+        self._look_ahead(proposals)
         last = self.tallies[-1] if self.tallies else Tally()
         unsure = int((open_ & (proposals.gap < UNCERTAIN_GAP)).sum())
         self.history.append(stopping.Progress(unsure, last.asked, last.confirmed, last.corrected, kappa))
         return fitted
+
+    def _look_ahead(self, proposals: Proposals) -> None:
+        """Find what the next questions are expected to buy; without any, nothing is."""
+        if self.budget:
+            last = (self.steps[-1], self.tallies[-1]) if self.steps else None
+            self.outlook.look(self.state, proposals, last)
+            eligible = self.state.eligible(len(self.problem.labels))
+            self.gains = self.outlook.gains(eligible, proposals.score, self._round_size())
 
     def _narrowed(self, budget: int) -> int:
         """Return the budget where labels were changed: the same share of the texts that this can concern.
@@ -220,11 +235,18 @@ class Loop:
                 if capped
                 else f"rounds: {planned} planned for are asked"
             )
-        return "" if self.state.doubts else "; ".join(stopping.met(self.history))
+        if self.state.doubts:
+            return ""
+        return not_worth_it(self.settings.worth, *self.gains) or "; ".join(stopping.met(self.history))
 
     def _room(self) -> int:
         """Return how many questions rounds may still ask, the last audit set aside."""
         return self.budget - audit_size(self.budget) - self.asked
+
+    def _round_size(self) -> int:
+        """Return how many questions a round asks while there is room."""
+        share = -(-(self.budget - audit_size(self.budget)) // self.settings.rounds)
+        return max(share, LEAST_ROUND)
 
     def _step(self, number: int, proposals: Proposals, reason: str) -> Step | None:
         """Return what to ask now, from the record if it is there; None when nothing can be asked."""
@@ -237,8 +259,7 @@ class Loop:
             audit = planner.audit(number, size, self.delta_left if reason else self.delta_left / 2)
             step = replace(audit, reason=reason, limits=self.limits)
         else:
-            share = -(-(self.budget - audit_size(self.budget)) // self.settings.rounds)
-            step = planner.round(number, min(max(share, LEAST_ROUND), self._room()))
+            step = planner.round(number, min(self._round_size(), self._room()))
         if not step.asked:
             return None
         self.store.put(_name(number), step.as_json())
@@ -329,6 +350,8 @@ class Loop:
             gold_agreement=fitted.gold_agreement,
             seconds_fit=fitted.seconds,
             seconds_expert=seconds,
+            gain_per_100_calls=self.gains[0],
+            gain_per_dollar=self.gains[1],
         )
         self.rounds.append(record)
         self.progress.round(record)

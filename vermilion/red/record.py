@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from vermilion.learn.worth import Gain
 from vermilion.red.trust import Trust
 from vermilion.types import Source
 
@@ -37,6 +38,9 @@ class RoundRecord:
     gold_agreement : float or None
         Agreement of all decisions with the gold labels (simulation only).
     seconds_fit, seconds_expert : float
+    gain_per_100_calls, gain_per_dollar : Gain or None
+        By how many percentage points agreement with the expert is expected to grow with 100 more calls, and with one
+        more dollar, from this round's fit on; None before a round was learned from, or without a price.
     """
 
     round: int
@@ -50,6 +54,8 @@ class RoundRecord:
     gold_agreement: float | None = None
     seconds_fit: float = 0.0
     seconds_expert: float = 0.0
+    gain_per_100_calls: Gain | None = None
+    gain_per_dollar: Gain | None = None
 
 
 @dataclass(frozen=True, slots=True)

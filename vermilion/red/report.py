@@ -18,6 +18,7 @@ from vermilion.red import (
     report_health,
     report_tables,
     report_trust,
+    report_worth,
     wording,
 )
 from vermilion.red.record import ReportData
@@ -70,9 +71,7 @@ def _view(data: ReportData) -> dict[str, Any]:
     """Return all that the template shows; what does not apply is empty."""
     summary = data.summary
     charts = report_charts.charts(data)
-    calibration = report_calibration.calibration_section(
-        summary.calibration, simulated=summary.simulated
-    )
+    calibration = report_calibration.calibration_section(summary.calibration, simulated=summary.simulated)
     drawn = [*charts, calibration.chart] if calibration else charts
     assets = _assets()
     view: dict[str, Any] = {
@@ -86,6 +85,7 @@ def _view(data: ReportData) -> dict[str, Any]:
         "calibration": calibration,
         "health": report_health.health_section(summary.health) if summary.health else None,
         "heads": report_tables.heads_table(summary.heads_compared) if summary.heads_compared else None,
+        "worth": report_worth.worth_section(summary),
         "trust": report_trust.trust_section(summary.trust) if summary.trust else None,
         "labels": report_tables.label_rows(data.label_counts),
         "labels_line": report_tables.labels_line(data.label_counts),
@@ -105,6 +105,7 @@ def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:
         ("result", "Result", True),
         ("figures", "Key figures", True),
         ("rounds", "Rounds and decisions", view["rounds"] or view["charts"]),
+        ("worth", "What more would buy", view["worth"]),
         ("models", "Model", view["heads"]),
         ("calibration", "Confidence", view["calibration"]),
         ("trust", "Trust in the expert", view["trust"]),

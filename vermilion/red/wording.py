@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from vermilion.learn.worth import Gain
 from vermilion.red.record import Certificate, Summary
 
 SPACE = "\N{NO-BREAK SPACE}"
@@ -15,6 +16,7 @@ STOP_MEANINGS = {
     "no gain": "The model was right on nearly all of the hardest texts, two rounds running.",
     "inflection": "The count of uncertain texts no longer fell by more than the texts that were asked.",
     "kappa": "Successive models gave the same labels, three rounds running.",
+    "worth": "More questions were not expected to buy what they should.",
     "no questions": "Nothing was asked; the labels are the model's own.",
     "all asked": "No text was left to ask about.",
     "rounds": "The rounds that the settings allow are done.",
@@ -197,6 +199,17 @@ def flat(settings: dict[str, object], prefix: str = "") -> list[tuple[str, str]]
         elif value is not None:
             rows.append((f"{prefix}{name}", str(value)))
     return rows
+
+
+def gain_words(gain: Gain) -> str:
+    """Return an expected gain, already in points, with its bounds.
+
+    Examples
+    --------
+    >>> gain_words(Gain(0.123, 0.04, 0.2))
+    '+0.12 points (0.04 to 0.20)'
+    """
+    return f"{gain.estimate:+.2f} points ({gain.lower:.2f} to {gain.upper:.2f})"
 
 
 def points(gain: float) -> str:
