@@ -15,6 +15,7 @@ NAMES = {
     "worth": "what the next questions were expected to buy, beside what they bought",
     "worst": "the fifty worst decisions of each data set",
     "new-labels": "labels added to a finished run, beside a fresh one",
+    "out-of-scope": "texts that no label fits, alone and in a run's pool",
     "page": "write docs/benchmarks.md from the results",
     "environments": "make the peers' virtual environments",
 }

@@ -45,6 +45,9 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 Ray = Annotated[str | None, typer.Option(help="Work on Ray: local, auto or HOST:PORT; needs the extra ray.")]
 SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, listed beside.")]
 EncoderUrl = Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")]
+OutOfScope = Annotated[
+    float | None, typer.Option(help="No label for what looks foreign; share of false alarms, as 0.05.")
+]
 Workers = Annotated[int | None, typer.Option(help="Workers on Ray, a core each; else all cores.")]
 
 ENCODER = "minilm, static, st:NAME, openai:NAME or two of them: minilm+static."
@@ -122,6 +125,7 @@ def run(
     ] = True,
     target: Annotated[float, typer.Option(help="Agreement with the expert to certify; ends the run.")] = 0.95,
     confidence: Annotated[float, typer.Option(help="Confidence of the certificate.")] = 0.95,
+    out_of_scope: OutOfScope = None,
     max_calls: Annotated[int | None, typer.Option(help="Most questions to the expert.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens, prompt and completion.")] = None,
     max_cost: Annotated[float | None, typer.Option(help="Most US dollars; needs --price.")] = None,
@@ -162,6 +166,7 @@ def run(
         pool=learn_pool,
         target=target,
         confidence=confidence,
+        out_of_scope=out_of_scope,
         rounds=rounds,
         seed=seed,
         trust=trust,
@@ -288,6 +293,7 @@ def predict(
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
     id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
     base_url: EncoderUrl = None,
+    out_of_scope: OutOfScope = None,
     skip_bad_rows: SkipBadRows = False,
     ray: Ray = None,
     workers: Workers = None,
@@ -295,23 +301,24 @@ def predict(
     """Label every text of INPUT with MODEL; memory stays bounded whatever INPUT's size."""
     target = out_file or ("labels.jsonl" if source == "-" else f"{Path(source).with_suffix('')}.labels.jsonl")
     cluster = _cluster(ray, workers)
-    from vermilion.red.predict import Predictor, predict_file
+    from vermilion.red.predict import Predictor, predict_file, with_rate
     from vermilion.scale import Input, predict_on_ray
     from vermilion.world.models import load_model
     from vermilion.world.source import BadRows, Columns
 
+    loaded = with_rate(load_model(model), out_of_scope, str(model))
     columns = Columns(text_column, id=id_column)
     screen = Screen(err)
     skipped = BadRows()
     screen.start("labelling", None)
     try:
         if cluster is None:
-            predictor = Predictor.load(model, base_url)
+            predictor = Predictor.of(loaded, base_url=base_url, where=str(model))
             bad = skipped if skip_bad_rows else None
             count = predict_file(predictor, source, target, columns, screen, bad)
         else:
             texts = Input(source, columns, skip_bad_rows)
-            count, skipped = predict_on_ray(load_model(model), texts, target, cluster, screen, base_url)
+            count, skipped = predict_on_ray(loaded, texts, target, cluster, screen, base_url)
     finally:
         screen.done()
     _list_left_out(skipped, f"{target}.left_out.jsonl")

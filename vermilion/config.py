@@ -62,6 +62,9 @@ class RunSettings:
         Another model that answers the same labelled texts.
     worth : Worth or None
         The run stops once its next questions are expected to buy less.
+    out_of_scope : float or None
+        Texts that look foreign to all labels get none; the share of texts in scope to which that may happen.
+        None: a text gets no label only where the expert refused them all.
     """
 
     encoder: str = "minilm"
@@ -78,6 +81,7 @@ class RunSettings:
     pool: bool = True
     target: float = 0.95
     confidence: float = 0.95
+    out_of_scope: float | None = None
     rounds: int = 20
     seed: int = 0
     trust: Literal["stop", "warn", "off"] = "stop"
@@ -118,8 +122,15 @@ class RunSettings:
         _within("--confidence", self.confidence, (0.5, 0.999), "a share from 0.5 to 0.999")
         if self.worth is not None:
             _within("--worth", self.worth.points, (0, 100), "percentage points from 0 to 100")
+        if self.out_of_scope is not None:
+            check_out_of_scope(self.out_of_scope)
         self.caps.check()
         return self
+
+
+def check_out_of_scope(rate: object) -> None:
+    """Raise InputError where a rate of false alarms is not a share that makes sense."""
+    _within("--out-of-scope", rate, (0, 0.5), "a share from 0 to 0.5")
 
 
 def _one_of(option: str, value: str, choices: tuple[str, ...]) -> None:

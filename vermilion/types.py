@@ -15,7 +15,7 @@ IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
 
 QuestionKind = Literal["choose", "validate"]
-Source = Literal["given", "verified", "corrected", "auto", "review"]
+Source = Literal["given", "verified", "corrected", "auto", "none", "out_of_scope", "review"]
 
 
 def text_hash(text: str) -> str:

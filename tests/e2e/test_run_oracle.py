@@ -11,19 +11,20 @@ import sys
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 
 from e2e.command import SUMMARY_KEYS, Run, vermilion, write_csv
+from vermilion.types import Source
 from vermilion.world.models import load_model, save_model
 from vermilion.world.store import Store
 
-COLUMNS = ["id", "text", "label", "confidence", "source", "round", "candidates"]
+COLUMNS = ["id", "text", "label", "confidence", "source", "round", "candidates", "out_of_scope"]
 FILES = {
     *("decisions.jsonl", "summary.json", "report.html", "labels.yaml", "model", "run.sqlite", "vectors"),
-    *("label_proposals.yaml", ".lock"),
+    *("label_proposals.yaml", "proposed_labels.json", ".lock"),
 }
 
 
@@ -63,7 +64,7 @@ def test_summary_has_the_promised_keys(run: Run) -> None:
     assert set(summary["rounds"][0]) >= {"round", "uncertain", "asked", "confirmed", "agreement"}
     assert set(summary["tokens"]) == {"prompt", "completion"}
     assert set(summary["seconds"]) == {"encode", "fit", "expert", "total"}
-    assert set(summary["decisions"]) == {"given", "verified", "corrected", "auto", "review"}
+    assert set(summary["decisions"]) == set(get_args(Source))
     assert set(summary["certificate"]) >= {"estimate", "lower", "upper", "confidence", "method", "n"}
     assert summary["stopped"]
     assert (summary["texts"], summary["labels"]) == (len(run.data.pool_texts), 6)
@@ -268,6 +269,7 @@ def test_other_formats_hold_the_same_decisions(run: Run, name: str) -> None:
                 "confidence": float(row["confidence"]),
                 "round": int(row["round"]),
                 "candidates": json.loads(row["candidates"]),
+                "out_of_scope": float(row["out_of_scope"]) if row["out_of_scope"] else None,
             }
             for row in rows
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -22,12 +22,20 @@ def decide(problem: Problem, outcome: Outcome, pool: Texts) -> list[Decision]:
     """Return the decision of each pool row, in the pool's order."""
     names = [label.name for label in problem.labels]
     shown = shown_candidates(names, outcome.proposals.labels, outcome.proposals.proba)
+    looks = looks_foreign(outcome)
     return [
         _given(names[problem.y_given[-1 - place]], id_, text)
         if place < 0
-        else _decided(outcome, names, (place, shown[place]), id_, text)
+        else _decided(outcome, names, (place, shown[place], looks[place]), id_, text)
         for id_, text, place in zip(pool.ids, pool.texts, problem.owner.tolist(), strict=True)
     ]
+
+
+def looks_foreign(outcome: Outcome) -> list[float | None]:
+    """Return for each open text the share of labelled texts that look less foreign; None where it has a label."""
+    if outcome.foreign is None:
+        return [None] * len(outcome.state.answers)
+    return [None if p != p else round(1 - p, 6) for p in outcome.foreign.p_values.tolist()]  # noqa: PLR0124 (NaN)
 
 
 def _given(name: str, id_: str, text: str) -> Decision:
@@ -35,19 +43,21 @@ def _given(name: str, id_: str, text: str) -> Decision:
 
 
 def _decided(
-    outcome: Outcome, names: list[str], proposed: tuple[int, Candidates], id_: str, text: str
+    outcome: Outcome, names: list[str], found: tuple[int, Candidates, float | None], id_: str, text: str
 ) -> Decision:
-    row, candidates = proposed
-    state = outcome.state
+    row, candidates, looks = found
+    state, last = outcome.state, len(outcome.rounds) - 1
     answer, asked_in = int(state.answers[row]), int(state.answered_in[row])
     if answer >= 0:
         source: Source = "verified" if answer == state.proposed[row] else "corrected"
         return Decision(id_, text, names[answer], 1.0, source, max(asked_in, 0), candidates)
+    if outcome.refused[row]:
+        return Decision(id_, text, None, 1.0, "none", asked_in, candidates, looks)
+    if outcome.flagged[row]:
+        return Decision(id_, text, None, looks or 0.0, "out_of_scope", last, candidates, looks)
     # Where a label was added since, "none of these" speaks of the others alone.
     source = "review" if row in state.ruled_out and state.tries[row] else "auto"
-    return Decision(
-        id_, text, candidates[0][0], candidates[0][1], source, len(outcome.rounds) - 1, candidates
-    )
+    return Decision(id_, text, candidates[0][0], candidates[0][1], source, last, candidates, looks)
 
 
 def as_row(decision: Decision) -> dict[str, Any]:
@@ -60,6 +70,7 @@ def as_row(decision: Decision) -> dict[str, Any]:
         "source": decision.source,
         "round": decision.round,
         "candidates": candidate_cells(decision.candidates),
+        "out_of_scope": decision.out_of_scope,
     }
 
 
@@ -71,8 +82,7 @@ def as_rows(decisions: list[Decision]) -> Iterator[dict[str, Any]]:
 def count_sources(decisions: list[Decision]) -> dict[str, int]:
     """Return how many decisions came about in each way, every way named."""
     counts = Counter(decision.source for decision in decisions)
-    sources: tuple[Source, ...] = ("given", "verified", "corrected", "auto", "review")
-    return {source: counts[source] for source in sources}
+    return {source: counts[source] for source in get_args(Source)}
 
 
 def gold_scores(problem: Problem, outcome: Outcome) -> dict[str, float] | None:
@@ -81,14 +91,15 @@ def gold_scores(problem: Problem, outcome: Outcome) -> dict[str, float] | None:
     Returns
     -------
     dict
-        `agreement` on all rows that were not given, `auto_agreement` on those that the model decided (texts
-        left to people included), `expert_agreement` on those that the expert did; each only where there are
-        such rows.
+        `agreement` on all rows that were not given, `auto_agreement` on those that the model decided (texts left to
+        people, and without a label, included), `expert_agreement` on those that the expert did; each only where there
+        are such rows. Where gold is none of the labels, no label is right.
     """
     if problem.gold is None:
         return None
     answered = outcome.state.answers >= 0
     decided = np.where(answered, outcome.state.answers, outcome.proposals.labels[:, 0])
+    decided[~answered & (outcome.refused | outcome.flagged)] = -1
     right, weights = decided == problem.gold, problem.weights
     scores = {"agreement": float(np.average(right, weights=weights))} if weights.sum() else {}
     if weights[~answered].sum():

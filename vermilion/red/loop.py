@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -20,13 +21,14 @@ from vermilion.learn import stopping
 from vermilion.learn.certificate import clopper_pearson, extend
 from vermilion.learn.worth import Gain
 from vermilion.red.asking import Desk, to_question
+from vermilion.red.out_of_scope import Drawn, Foreign, Watch
 from vermilion.red.outlook import Outlook, not_worth_it
 from vermilion.red.planning import AUDIT_LEAST, Planner, audit_size, most_options
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
 from vermilion.red.record import Certificate, RoundRecord
 from vermilion.red.state import State, Step, Tally
-from vermilion.types import IntArray, Meter
+from vermilion.types import BoolArray, IntArray, Meter, QuestionKind
 
 UNCERTAIN_GAP = 0.5
 EARLY_AUDITS = 2
@@ -34,10 +36,13 @@ SAMPLED_ROUNDS = 3
 STOP_SET = 2000
 # Fewer questions in a round tell too little to decide by whether another is worth it.
 LEAST_ROUND = 20
+# A text for which the expert found no label is not asked about again where it looks more foreign than all but this
+# share of the labelled texts.
+REFUSED_RATE = 0.2
 STEP = "step/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """How a run ended: its state, its last model with its proposals, and the way there.
 
@@ -52,11 +57,25 @@ class Outcome:
     stopped: str
     seconds: dict[str, float]
     steps: tuple[Step, ...] = ()
+    foreign: Foreign | None = None
+    drawn: Drawn = field(default_factory=Drawn)
+    ask: QuestionKind = "choose"
 
     @property
     def capped(self) -> bool:
         """Whether a cap ended the run; with a higher one the same command goes on."""
         return self.stopped.startswith("cap")
+
+    @cached_property
+    def refused(self) -> BoolArray:
+        """Open texts for which the expert found no label, shape (n_open,)."""
+        return self.state.refused(len(self.model.head.classes_), self.ask)
+
+    @cached_property
+    def flagged(self) -> BoolArray:
+        """Open texts that get no label for their looks, shape (n_open,)."""
+        nowhere = np.zeros(len(self.state.answers), dtype=bool)
+        return nowhere if self.foreign is None else self.foreign.flagged & (self.state.answers < 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,10 @@ class Loop:
         self.certificate: Certificate | None = None
         self.outlook = Outlook(self.weights)
         self.gains: tuple[Gain | None, Gain | None] = (None, None)
+        self.watch = Watch(problem, settings, model.head)
+        self.foreign: Foreign | None = None
+        if budget and settings.ask == "choose":
+            self.state.foreign = self.watch.at_first() <= REFUSED_RATE
         self.cap_hit = ""
         self.limits = repr(
             (settings.caps, settings.rounds, settings.target, settings.confidence, settings.worth)
@@ -138,6 +161,8 @@ class Loop:
                 break
             start = time.perf_counter()
             closed = number + 1 < self.recorded
+            if step.kind == "audit" and not closed:
+                self._looks_foreign()  # before the audit's answers, since it speaks of what was decided without them
             step, tally = self._ask(number, step, closed=closed)
             agreement = self._agreement(step, tally)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
@@ -160,12 +185,26 @@ class Loop:
                 "expert": sum(r.seconds_expert for r in self.rounds),
             },
             tuple(self.steps),
+            self._looks_foreign(),
+            self._drawn(),
+            self.settings.ask,
         )
+
+    def _looks_foreign(self) -> Foreign:
+        """Return how foreign open texts look to what was known at the last fit, or before the audit after it."""
+        if self.foreign is None:
+            self.foreign = self.watch.find(self.state)
+        return self.foreign
+
+    def _nulls(self) -> BoolArray:
+        """Tell which open texts are to have no label."""
+        refused = self.state.refused(len(self.problem.labels), self.settings.ask)
+        return refused if self.settings.out_of_scope is None else refused | self._looks_foreign().flagged
 
     def _learn(self) -> Fitted:
         """Fit on all that is confirmed, propose for all that is open, compare with the model before."""
         start = time.perf_counter()
-        self.certificate = None  # it spoke of the model before
+        self.certificate = self.foreign = None  # they spoke of the model before
         proba = self.model.learn(self.problem, self.state.answers)
         width = most_options(self.settings, len(self.problem.labels))
         proposals = propose(self.model, self.problem.X_open, self.state.ruled_out, width, proba)
@@ -215,7 +254,9 @@ class Loop:
     def _gold_agreement(self, proposals: Proposals) -> float | None:
         if self.problem.gold is None or not self.weights.sum():
             return None
-        decided = np.where(self.state.answers >= 0, self.state.answers, proposals.labels[:, 0])
+        refused = self.state.refused(len(self.problem.labels), self.settings.ask)
+        own = np.where(refused, -1, proposals.labels[:, 0])
+        decided = np.where(self.state.answers >= 0, self.state.answers, own)
         return float(np.average(decided == self.problem.gold, weights=self.weights))
 
     def _reason(self) -> str:
@@ -256,7 +297,8 @@ class Loop:
         planner = Planner(self.problem, self.settings, self.state, proposals)
         if reason or self._promising():
             size = min(audit_size(self.budget), max(self.budget - self.asked, 0))
-            audit = planner.audit(number, size, self.delta_left if reason else self.delta_left / 2)
+            delta = self.delta_left if reason else self.delta_left / 2
+            audit = planner.audit(number, size, delta, self._nulls())
             step = replace(audit, reason=reason, limits=self.limits)
         else:
             step = planner.round(number, min(self._round_size(), self._room()))
@@ -316,6 +358,16 @@ class Loop:
         rounds = [tally for step, tally in zip(self.steps, self.tallies, strict=True) if step.kind == "round"]
         recent = rounds[-SAMPLED_ROUNDS:]
         return sum(tally.agreed for tally in recent), sum(tally.drawn for tally in recent)
+
+    def _drawn(self) -> Drawn:
+        """Return the random texts of a complete last audit, else those of the last rounds."""
+        if self.steps and self.steps[-1].kind == "audit":
+            tallies = self.tallies[-1:]
+        else:
+            pairs = list(zip(self.steps, self.tallies, strict=True))
+            tallies = [tally for step, tally in pairs if step.kind == "round"][-SAMPLED_ROUNDS:]
+        refused, texts = (sum(getattr(tally, name) for tally in tallies) for name in ("refused", "drawn"))
+        return Drawn(refused, texts, *(self.population if texts else (0, 0)))
 
     def _certificate(self, step: Step, tally: Tally) -> Certificate | None:
         """Make out the certificate of a complete audit; a text without an answer counts against it."""

@@ -74,6 +74,10 @@ class Watch:
     head: Head
     chosen: tuple[str, tuple[ScoreTrial, ...]] | None = field(default=None, init=False)
 
+    def at_first(self) -> FloatArray:
+        """Return the p-value of every open text by the given texts alone, shape (n_open,)."""
+        return self.find(State.empty(len(self.problem.open_texts))).p_values
+
     def find(self, state: State) -> Foreign:
         """Learn from given and confirmed texts, hold given ones out, and score all that are open."""
         problem, rate = self.problem, self.settings.out_of_scope

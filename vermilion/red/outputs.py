@@ -12,12 +12,14 @@ from vermilion.red.record import Summary
 from vermilion.red.report import render_report
 from vermilion.red.run import Result
 from vermilion.red.summary import report_data
+from vermilion.red.unlabelled import additions_json
 from vermilion.types import Encoder
 from vermilion.world.data_writer import replacing, write_decisions
 from vermilion.world.labels import write_labels
 from vermilion.world.models import SavedModel, save_model
 
 SUMMARY, REPORT, MODEL, LABELS = "summary.json", "report.html", "model", "labels.yaml"
+PROPOSED = "proposed_labels.json"
 
 
 def write_outputs(result: Result, encoder: Encoder, out: Path, decisions: str, title: str) -> None:
@@ -31,6 +33,7 @@ def write_outputs(result: Result, encoder: Encoder, out: Path, decisions: str, t
     ran, summary = result.ran, result.summary
     write_decisions(out / decisions, as_rows(ran.decisions))
     write_labels(out / LABELS, ran.problem.labels)
+    write_text(out / PROPOSED, additions_json(ran.proposed))
     save_model(
         out / MODEL,
         saved_model(result, encoder),
@@ -63,6 +66,7 @@ def saved_model(result: Result, encoder: Encoder) -> SavedModel:
         encoder.digest,
         origin,
         ran.outcome.model.calibrator,
+        None if ran.outcome.foreign is None else ran.outcome.foreign.model,
     )
 
 

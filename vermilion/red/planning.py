@@ -57,12 +57,21 @@ class Planner:
         eligible[distinct] = False
         chosen = select(self.proposals.score, eligible, self.problem.X_open, size - len(distinct))
         rows = [*distinct, *chosen.tolist(), *doubts]
-        return Step("round", self._write_out(rows, single=self.settings.ask == "validate"), draws)
+        counts = [1] * len(rows) if self.settings.ask == "validate" else self._counts(rows)
+        return Step("round", self._write_out(rows, counts), draws)
 
-    def audit(self, number: int, size: int, delta: float) -> Step:
+    def audit(self, number: int, size: int, delta: float, nulls: BoolArray | None = None) -> Step:
         """Draw `size` pool rows at random among those that the expert did not settle."""
         distinct, draws = self._draw(number, size, self.state.unsettled)
-        return Step("audit", self._write_out(distinct, single=False), draws, delta)
+        nulls = np.zeros(len(self.state.answers), dtype=bool) if nulls is None else nulls
+        places = tuple(place for place, row in enumerate(distinct) if nulls[row])
+        width = self.proposals.labels.shape[1]
+        # To find no label right says the more, the more labels were shown.
+        counts = [
+            width if nulls[row] else count
+            for row, count in zip(distinct, self._counts(distinct), strict=True)
+        ]
+        return Step("audit", self._write_out(distinct, counts), draws, delta, nulls=places)
 
     def _draw(self, number: int, size: int, eligible: BoolArray) -> tuple[list[int], tuple[int, ...]]:
         """Draw pool rows, not texts, so that a text counts as often as it stands in the pool.
@@ -76,10 +85,10 @@ class Planner:
         place = {row: place for place, row in enumerate(dict.fromkeys(drawn))}
         return list(place), tuple(place[row] for row in drawn)
 
-    def _write_out(self, rows: list[int], *, single: bool) -> tuple[Asked, ...]:
+    def _write_out(self, rows: list[int], counts: list[int]) -> tuple[Asked, ...]:
         examples = Examples.of(confirmed(self.problem, self.state.answers))
         asked = []
-        for row, count in zip(rows, self._counts(rows, single=single), strict=True):
+        for row, count in zip(rows, counts, strict=True):
             out = self.state.ruled_out.get(row, ())
             ranked = self._ranked(row)
             # An audit may draw a text for which the expert ruled every label out: it is asked all of them again.
@@ -94,9 +103,7 @@ class Planner:
         first = [*([answer] if answer >= 0 else []), *self.state.doubts.get(row, ())]
         return [*first, *(label for label in ranked if label not in first)]
 
-    def _counts(self, rows: list[int], *, single: bool) -> list[int]:
-        if single:
-            return [1] * len(rows)
+    def _counts(self, rows: list[int]) -> list[int]:
         if self.settings.candidates != "auto":
             return [self.settings.candidates] * len(rows)
         proba = self.proposals.proba[np.asarray(rows, dtype=np.intp)]

@@ -73,7 +73,17 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The final label of one pool text and how it came about: one row of decisions.jsonl."""
+    """The final label of one pool text and how it came about: one row of decisions.jsonl.
+
+    Attributes
+    ----------
+    label : str or None
+        None where no label fits: the expert refused them (source `none`), or the text looks foreign to all labels
+        (`out_of_scope`).
+    out_of_scope : float or None
+        How foreign the text looks: the share of labelled texts, held out, that look less so. None where the label is
+        known.
+    """
 
     id: str
     text: str
@@ -82,6 +92,7 @@ class Decision:
     source: Source
     round: int
     candidates: tuple[tuple[str, float], ...]
+    out_of_scope: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,26 @@ class ConfusedPair:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedLabel:
+    """A label that may be missing: a group of texts that no label fits.
+
+    Attributes
+    ----------
+    name : str
+        Its most typical words.
+    size : int
+        Pool rows.
+    ids, texts : tuple of str
+        Of the most typical ones.
+    """
+
+    name: str
+    size: int
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """summary.json. `gold` and `trust` stay None where there is no gold or no report on the expert."""
 
@@ -170,6 +201,7 @@ class Summary:
     heads_compared: tuple[HeadTrial, ...] = ()
     calibration: CalibrationRecord | None = None
     health: dict[str, Any] | None = None
+    out_of_scope: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
@@ -205,6 +237,8 @@ class ReportData:
         Pool texts decided for each label and labelled examples it had.
     open_texts : tuple of Decision
         A few of the least certain decisions, for a person to look at.
+    proposed : tuple of ProposedLabel
+        The largest first.
     """
 
     title: str
@@ -213,3 +247,4 @@ class ReportData:
     pairs: tuple[ConfusedPair, ...]
     label_counts: tuple[tuple[str, int, int], ...]
     open_texts: tuple[Decision, ...]
+    proposed: tuple[ProposedLabel, ...] = ()

@@ -14,6 +14,8 @@ SOURCES: dict[Source, str] = {
     "verified": "verified: the expert agreed with the model",
     "corrected": "corrected: the expert chose another label",
     "auto": "auto: decided by the model",
+    "none": "none: no label, the expert found none right",
+    "out_of_scope": "out of scope: no label, the text looks foreign to all",
     "review": "review: left for a person",
 }
 

@@ -25,6 +25,7 @@ from vermilion.red.record import Summary
 from vermilion.red.summary import Account, Ran, summarise
 from vermilion.red.training import Choice, choose
 from vermilion.red.trust import Trust, advice, tolerable
+from vermilion.red.unlabelled import proposed
 from vermilion.types import Encoder, Expert, Label, Question, Spend, Texts
 from vermilion.world.data import data_hash
 from vermilion.world.prompts import PROMPT_VERSION
@@ -173,7 +174,9 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     }
     decisions = made.decide(problem, outcome, job.pool)
     health = examine(problem, choice, outcome.state, decisions, settings.seed)
-    ran = Ran(problem, choice, outcome, decisions, calibration, health)
+    ran = Ran(
+        problem, choice, outcome, decisions, calibration, health, proposed(problem, outcome, decisions)
+    )
     account = Account(loop.asked + prepared.spent.calls, tools.store.spent(), seconds)
     judged = (expert.name, expert.simulated, prepared.trust)
     return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))

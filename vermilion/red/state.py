@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vermilion.red.problem import Problem
-from vermilion.types import BoolArray, FloatArray, IntArray, Verdict
+from vermilion.types import BoolArray, FloatArray, IntArray, QuestionKind, Verdict
 
 # After so many "none of these" a text is left to people.
 MOST_TRIES = 3
@@ -60,6 +60,8 @@ class Step:
         Why this audit is the last; empty where the run goes on.
     limits : str
         The caps and targets of that time: under the same ones, a continued run has ended too.
+    nulls : tuple of int
+        Places in `asked` of texts that are to have no label: the expert agrees where it says "none of these".
     """
 
     kind: Literal["round", "audit"]
@@ -69,12 +71,13 @@ class Step:
     complete: bool = True
     reason: str = ""
     limits: str = ""
+    nulls: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types for the store."""
         asked = [[a.row, list(a.options), [list(example) for example in a.examples]] for a in self.asked]
         rest = {name: getattr(self, name) for name in ("kind", "delta", "complete", "reason", "limits")}
-        return {**rest, "asked": asked, "draws": list(self.draws)}
+        return {**rest, "asked": asked, "draws": list(self.draws), "nulls": list(self.nulls)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Step:
@@ -91,15 +94,20 @@ class Step:
             for row, options, examples in value["asked"]
         )
         rest = {name: value[name] for name in ("kind", "delta", "complete", "reason", "limits")}
-        return cls(asked=asked, draws=tuple(value["draws"]), **rest)
+        nulls = tuple(value.get("nulls", ()))  # older records have none
+        return cls(asked=asked, draws=tuple(value["draws"]), nulls=nulls, **rest)
+
+    def proposed(self, place: int) -> int:
+        """Return what the run would decide for a text without an answer; -1 for no label."""
+        return -1 if place in self.nulls else self.asked[place].proposed
 
     def only(self, places: Sequence[int]) -> Step:
         """Return the step cut to these places of `asked`: what was really asked before a cap."""
         kept = {place: new for new, place in enumerate(places)}
-        draws = tuple(kept[place] for place in self.draws if place in kept)
+        draws, nulls = (tuple(kept[p] for p in found if p in kept) for found in (self.draws, self.nulls))
         asked = tuple(self.asked[place] for place in places)
         complete = self.complete and len(asked) == len(self.asked)
-        return replace(self, asked=asked, draws=draws, complete=complete)
+        return replace(self, asked=asked, draws=draws, nulls=nulls, complete=complete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +118,8 @@ class Tally:
     ----------
     asked, confirmed, corrected : int
         Answered; answered with a label; answered otherwise than the head proposed.
-    drawn, agreed : int
-        Of the random draws: answered; answered with the head's label.
+    drawn, agreed, refused : int
+        Of the random draws: answered; answered as the run would decide; answered with "none of these".
     cost_usd : float
         Of the answers.
     """
@@ -121,6 +129,7 @@ class Tally:
     corrected: int = 0
     drawn: int = 0
     agreed: int = 0
+    refused: int = 0
     cost_usd: float = 0.0
 
 
@@ -176,6 +185,8 @@ class State:
     inherited : ndarray of bool
         Answers carried over that were given while a label was missing that has been added. No question stands
         between them and the new label but the head's word, so audits draw from them, too.
+    foreign : ndarray of bool, or None
+        Texts that look foreign to all labels: once the expert has found none right, they are not asked about again.
     """
 
     answers: IntArray
@@ -187,6 +198,7 @@ class State:
     ruled_out: dict[int, tuple[int, ...]] = field(default_factory=dict)
     scope: Scope | None = None
     doubts: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    foreign: BoolArray | None = None
 
     @classmethod
     def empty(cls, n: int) -> State:
@@ -209,8 +221,23 @@ class State:
         """Tell which texts may still be asked about."""
         mask = (self.answers < 0) & (self.tries < MOST_TRIES) & self.within
         for row, labels in self.ruled_out.items():
-            mask[row] &= len(labels) < n_labels
+            mask[row] &= len(labels) < n_labels and not self._refused_once(row)
         return mask
+
+    def _refused_once(self, row: int) -> bool:
+        return self.foreign is not None and bool(self.foreign[row]) and self.tries[row] > 0
+
+    def refused(self, n_labels: int, kind: QuestionKind) -> BoolArray:
+        """Tell for which texts the expert found no label.
+
+        All are ruled out, or three lists of the likeliest; one list where the text looks foreign, too. One "no" after
+        the other to single labels tells nothing of the others.
+        """
+        mask = np.zeros(len(self.answers), dtype=bool)
+        for row, labels in self.ruled_out.items():
+            often = self.tries[row] >= MOST_TRIES or self._refused_once(row)
+            mask[row] = len(labels) >= n_labels or (kind == "choose" and often)
+        return mask & (self.answers < 0)
 
     def apply(self, problem: Problem, step: Step, verdicts: Mapping[int, Verdict], round_: int) -> Tally:
         """Take in the verdicts on a step, by their place in it."""
@@ -223,7 +250,7 @@ class State:
         for place, verdict in verdicts.items():
             asked = step.asked[place]
             said[place] = -1 if verdict.label is None else number[verdict.label]
-            self.proposed[asked.row] = asked.proposed
+            self.proposed[asked.row] = step.proposed(place)
             self.answered_in[asked.row] = round_
             self.inherited[asked.row] = False
             self.doubts.pop(asked.row, None)
@@ -234,12 +261,13 @@ class State:
                 self.answers[asked.row] = -1
             else:
                 self.answers[asked.row] = said[place]
-        agreed = {place: step.asked[place].proposed == label for place, label in said.items()}
+        agreed = {place: step.proposed(place) == label for place, label in said.items()}
         return Tally(
             asked=len(said),
             confirmed=sum(label >= 0 for label in said.values()),
             corrected=sum(not right for right in agreed.values()),
             drawn=sum(place in said for place in step.draws),
             agreed=sum(agreed.get(place, False) for place in step.draws),
+            refused=sum(said.get(place) == -1 for place in step.draws),
             cost_usd=sum(verdict.spend.cost_usd for verdict in verdicts.values()),
         )

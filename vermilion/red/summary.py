@@ -11,10 +11,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from vermilion.config import RunSettings
 from vermilion.red import decisions as made
+from vermilion.red import out_of_scope
 from vermilion.red.health import Health
 from vermilion.red.loop import Outcome
 from vermilion.red.problem import Problem
-from vermilion.red.record import CalibrationRecord, Decision, ReportData, Summary
+from vermilion.red.record import CalibrationRecord, Decision, ProposedLabel, ReportData, Summary
 from vermilion.red.training import Choice
 from vermilion.red.trust import Trust
 from vermilion.types import Spend
@@ -51,6 +52,7 @@ class Ran:
     decisions: list[Decision]
     calibration: CalibrationRecord | None = None
     health: Health | None = None
+    proposed: tuple[ProposedLabel, ...] = ()
 
 
 def summarise(
@@ -92,10 +94,19 @@ def summarise(
         heads_compared=ran.choice.trials,
         calibration=ran.calibration,
         health=ran.health.short() if ran.health else None,
+        out_of_scope=_out_of_scope(ran, settings),
         settings=shown_settings(settings),
         versions=versions(),
         data=dict(hashes),
     )
+
+
+def _out_of_scope(ran: Ran, settings: RunSettings) -> dict[str, Any] | None:
+    outcome = ran.outcome
+    if outcome.foreign is None:
+        return None
+    found = out_of_scope.told(ran.problem, settings, outcome.foreign, outcome.state, outcome.drawn)
+    return found | {"proposed_labels": [{"name": one.name, "size": one.size} for one in ran.proposed]}
 
 
 def shown_settings(settings: RunSettings) -> dict[str, Any]:
@@ -124,4 +135,5 @@ def report_data(title: str, ran: Ran, summary: Summary) -> ReportData:
         made.hardest_pairs(ran.problem, ran.outcome),
         made.label_counts(ran.problem, ran.decisions),
         made.least_certain(ran.decisions),
+        ran.proposed,
     )

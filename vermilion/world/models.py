@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from vermilion.errors import ModelError
 from vermilion.learn.calibrators import Calibrator, calibrated_proba, restore
 from vermilion.learn.heads import HEADS
+from vermilion.learn.out_of_scope import OutOfScope
 from vermilion.types import FloatArray, Head, Label
 
 # A folder whose probabilities need more than a temperature has the second, which older versions refuse.
 FORMAT, CALIBRATED_FORMAT = 1, 2
+# What the names of the arrays that tell out-of-scope texts begin with.
+SCOPE = "out_of_scope."
 TENSORS, DESCRIPTION, CARD = "model.safetensors", "model.json", "MODEL_CARD.md"
 
 
@@ -39,6 +43,8 @@ class SavedModel:
         Data hashes, versions, seed, metrics: plain JSON, not needed to predict.
     calibrator : Calibrator or None
         What comes after the temperature.
+    out_of_scope : OutOfScope or None
+        Tells how foreign a text looks; models made before there was one have none.
     """
 
     kind: str
@@ -49,6 +55,7 @@ class SavedModel:
     encoder_digest: str
     origin: dict[str, Any] = field(default_factory=dict)
     calibrator: Calibrator | None = None
+    out_of_scope: OutOfScope | None = None
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return calibrated probabilities, shape (n, n_labels)."""
@@ -63,8 +70,8 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
     ModelError
         The folder cannot be written; one that was there stays.
     """
-    tensors = save({name: np.ascontiguousarray(value) for name, value in model.head.to_tensors().items()})
-    description = {
+    tensors = save({name: np.ascontiguousarray(value) for name, value in _tensors(model).items()})
+    description: dict[str, Any] = {
         "format": FORMAT if model.calibrator is None else CALIBRATED_FORMAT,
         "head": {"kind": model.kind, "params": model.head.get_params()},
         "classes": [int(number) for number in model.head.classes_],
@@ -75,6 +82,8 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
     }
     if model.calibrator is not None:
         description["calibration"] = model.calibrator.to_json()
+    if model.out_of_scope is not None:
+        description["out_of_scope"] = {"score": model.out_of_scope.score, "rate": model.out_of_scope.rate}
     description["sha256"] = {TENSORS: hashlib.sha256(tensors).hexdigest(), DESCRIPTION: _digest(description)}
     contents = {
         TENSORS: tensors,
@@ -91,6 +100,11 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
         ) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _tensors(model: SavedModel) -> dict[str, NDArray[Any]]:
+    own = {} if model.out_of_scope is None else model.out_of_scope.to_tensors()
+    return model.head.to_tensors() | {SCOPE + name: values for name, values in own.items()}
 
 
 def _digest(description: dict[str, Any]) -> str:
@@ -175,15 +189,17 @@ def _restore(folder: Path, description: dict[str, Any], tensors: bytes) -> Saved
         labels = tuple(Label(**label) for label in description["labels"])
         if classes.min() < 0 or classes.max() >= len(labels):
             raise ValueError(f"classes go from {classes.min()} to {classes.max()}, labels are {len(labels)}")
+        arrays = load(tensors)
         return SavedModel(
             description["head"]["kind"],
-            head.from_tensors(load(tensors), classes),
+            head.from_tensors(arrays, classes),
             labels,
             _positive(description["temperature"]),
             description["encoder"]["name"],
             description["encoder"]["digest"],
             description["origin"],
             _calibrator(description, len(classes)),
+            _out_of_scope(description, arrays),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SafetensorError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: a part is missing or wrong ({error}); run again") from None
@@ -191,6 +207,15 @@ def _restore(folder: Path, description: dict[str, Any], tensors: bytes) -> Saved
 
 def _calibrator(description: dict[str, Any], n_columns: int) -> Calibrator | None:
     return restore(description["calibration"], n_columns) if "calibration" in description else None
+
+
+def _out_of_scope(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> OutOfScope | None:
+    told = description.get("out_of_scope")
+    if told is None:
+        return None
+    rate = None if told["rate"] is None else float(told["rate"])
+    own = {name.removeprefix(SCOPE): values for name, values in arrays.items() if name.startswith(SCOPE)}
+    return OutOfScope.from_tensors(told["score"], own, rate)
 
 
 def _positive(temperature: Any) -> float:

@@ -1,0 +1,116 @@
+"""A model labels texts; with a rate of false alarms it leaves out what looks foreign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vermilion.errors import InputError, ModelError
+from vermilion.learn.heads import FlatHead
+from vermilion.learn.out_of_scope import SCORES, fit_out_of_scope
+from vermilion.red.predict import Predictor, with_rate
+from vermilion.types import FloatArray, Label, Texts
+from vermilion.world.models import SavedModel, load_model, save_model
+
+DIMENSION = 12
+LABELS = tuple(Label(name) for name in "abcdefgh")
+
+
+class Placed:
+    """An encoder whose texts name the axis that they lie on."""
+
+    name, digest, dimension = "placed", "0" * 32, DIMENSION
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Return unit rows."""
+        return np.eye(DIMENSION, dtype=np.float32)[[int(text) for text in texts]]
+
+
+def model(score: str = "logit + nearest", rate: float | None = None) -> SavedModel:
+    """Return a model of eight labels, each on an axis of its own; four axes belong to none."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(8), 6)
+    X = np.eye(DIMENSION)[y] + 0.15 * rng.normal(size=(48, DIMENSION))
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    foreign = fit_out_of_scope((X, y), (X[:0], y[:0]), score, 10.0)
+    head = FlatHead(C=10.0).fit(X, y)
+    return SavedModel("flat", head, LABELS, 1.0, "placed", "0" * 32, out_of_scope=replace(foreign, rate=rate))
+
+
+def rows(saved: SavedModel) -> list[dict[str, object]]:
+    texts = tuple(str(axis) for axis in range(DIMENSION))
+    return list(Predictor(saved, Placed()).rows(Texts(texts, texts)))
+
+
+def test_without_a_rate_every_text_has_a_label() -> None:
+    found = rows(model())
+    assert [row["label"] for row in found[:8]] == list("abcdefgh")
+    assert all(row["label"] is not None and "out_of_scope" not in row for row in found)
+
+
+def test_with_a_rate_what_looks_foreign_has_none() -> None:
+    found = rows(model(rate=0.05))
+    assert [row["label"] for row in found] == [*"abcdefgh", None, None, None, None]
+    assert all(row["out_of_scope"] == row["confidence"] >= 0.95 for row in found[8:])  # type: ignore[operator]
+    assert list(found[0]) == ["id", "text", "label", "confidence", "candidates", "out_of_scope"]
+
+
+def test_a_rate_of_nothing_only_tells() -> None:
+    found = rows(with_rate(model(rate=0.05), 0.0, "model"))
+    assert all(row["label"] is not None and "out_of_scope" in row for row in found)
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_saved_model_does_the_same(score: str, tmp_path: Path) -> None:
+    saved = model(score, rate=0.1)
+    save_model(tmp_path / "model", saved, "# Card\n")
+    again = load_model(tmp_path / "model")
+    assert again.out_of_scope is not None
+    assert (again.out_of_scope.score, again.out_of_scope.rate) == (score, 0.1)
+    assert [row["label"] for row in rows(again)] == [row["label"] for row in rows(saved)]
+
+
+def test_an_older_model_still_labels_but_cannot_tell(tmp_path: Path) -> None:
+    older = replace(model(), out_of_scope=None)
+    save_model(tmp_path / "model", older, "# Card\n")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.out_of_scope is None
+    assert [row["label"] for row in rows(loaded)[:8]] == list("abcdefgh")
+    assert with_rate(loaded, None, "model") is loaded
+    with pytest.raises(InputError, match="run again"):
+        with_rate(loaded, 0.05, "model")
+
+
+@pytest.mark.parametrize("rate", [-0.1, 0.6, float("nan")])
+def test_a_rate_is_a_share(rate: float) -> None:
+    with pytest.raises(InputError, match="--out-of-scope"):
+        with_rate(model(), rate, "model")
+
+
+def test_a_score_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    saved = model()
+    assert saved.out_of_scope is not None
+    # A folder of a later version: its hash is right, its score is not known here.
+    save_model(tmp_path / "model", replace(saved, out_of_scope=_Renamed.of(saved)), "# Card\n")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="a part is missing or wrong"):
+        load_model(tmp_path / "model")
+
+
+class _Renamed:
+    """A scorer under another name."""
+
+    def __init__(self, tensors: dict[str, FloatArray]) -> None:
+        self.score, self.rate, self._tensors = "oracle bones", None, tensors
+
+    @classmethod
+    def of(cls, saved: SavedModel) -> _Renamed:
+        assert saved.out_of_scope is not None
+        return cls(saved.out_of_scope.to_tensors())
+
+    def to_tensors(self) -> dict[str, FloatArray]:
+        """Return its arrays."""
+        return self._tensors
