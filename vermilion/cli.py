@@ -399,6 +399,43 @@ def labels_apply(
 
 
 @app.command()
+def audit(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    size: Annotated[int, typer.Option(help="Texts that people are to answer.")] = 200,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="New file for the sample; else RUN/audit.csv.")
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="The sample with people's answers: read it and certify.")
+    ] = None,
+    decisions: Annotated[str, typer.Option(help="Name of the run's decisions' file.")] = "decisions.jsonl",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what the answers prove as JSON.")] = False,
+) -> None:
+    """Draw a blind sample of a finished run for people, or read their answers back and certify agreement with them."""
+    if size < 1:
+        raise InputError("a whole number from 1", str(size), "--size", "give another value")
+    if answers is None:
+        from vermilion.red.people import draw_for_people
+
+        path, count = draw_for_people(run_dir, decisions, size, out_file)
+        out.print(f"{count:,} texts in {path}; fill in the column answer, then:", markup=False)
+        out.print(f"  vermilion audit {run_dir} --answers {path}", markup=False)
+        return
+    from vermilion.red.people import read_from_people
+
+    result = read_from_people(run_dir, decisions, answers)
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(result.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        return
+    from vermilion.red.report_certificates import people_lines
+
+    for line in people_lines(result.as_dict()):
+        out.print(line, markup=False)
+
+
+@app.command()
 def demo(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for data and results.")] = Path("demo-run"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,

@@ -20,6 +20,7 @@ from rich.text import Text
 from vermilion.red import wording
 from vermilion.red.plan import Plan
 from vermilion.red.record import RoundRecord, Summary
+from vermilion.red.report_certificates import acceptance_line
 from vermilion.red.report_trust import trust_lines
 from vermilion.red.trust import Trust
 from vermilion.types import Spend
@@ -167,6 +168,8 @@ def headlines(summary: Summary) -> list[tuple[str, str]]:
                 f"{wording.percent(certificate.estimate)}, {certificate.n:,} random blind answers)",
             )
         )
+    if summary.acceptance is not None:
+        lines.append(("acceptance", acceptance_line(summary.acceptance, summary)))
     if summary.gold and "agreement" in summary.gold:
         lines.append(("gold", f"{wording.percent(summary.gold['agreement'])} agreement (simulation)"))
     if summary.rounds and (gain := summary.rounds[-1].gain_per_100_calls) is not None:

@@ -56,7 +56,8 @@ def _decided(
     if outcome.flagged[row]:
         return Decision(id_, text, None, looks or 0.0, "out_of_scope", last, candidates, looks)
     # Where a label was added since, "none of these" speaks of the others alone.
-    source = "review" if row in state.ruled_out and state.tries[row] else "auto"
+    left = outcome.for_people is not None and bool(outcome.for_people[row])
+    source = "review" if left or (row in state.ruled_out and state.tries[row]) else "auto"
     return Decision(id_, text, candidates[0][0], candidates[0][1], source, last, candidates, looks)
 
 

@@ -18,9 +18,11 @@ import numpy as np
 from vermilion.config import RunSettings
 from vermilion.errors import CapReachedError
 from vermilion.learn import stopping
+from vermilion.learn.anytime import anytime_lower
 from vermilion.learn.certificate import clopper_pearson, extend
 from vermilion.learn.worth import Gain
 from vermilion.red.asking import Desk, to_question
+from vermilion.red.certifying import Audit, Population, Sample, Terms, certify
 from vermilion.red.out_of_scope import Drawn, Foreign, Watch
 from vermilion.red.outlook import Outlook, not_worth_it
 from vermilion.red.planning import AUDIT_LEAST, Planner, audit_size, most_options
@@ -47,6 +49,13 @@ class Outcome:
     """How a run ended: its state, its last model with its proposals, and the way there.
 
     What the last of the steps brought was learned by no model.
+
+    Attributes
+    ----------
+    audit : Audit or None
+        The one that made the certificate.
+    for_people : ndarray of bool, shape (n_open,), or None
+        Texts below the threshold of what may be accepted without a look.
     """
 
     state: State
@@ -57,6 +66,8 @@ class Outcome:
     stopped: str
     seconds: dict[str, float]
     steps: tuple[Step, ...] = ()
+    audit: Audit | None = None
+    for_people: BoolArray | None = None
     foreign: Foreign | None = None
     drawn: Drawn = field(default_factory=Drawn)
     ask: QuestionKind = "choose"
@@ -129,13 +140,13 @@ class Loop:
         self.history: list[stopping.Progress] = []
         self.rounds: list[RoundRecord] = []
         self.delta_left = 1 - settings.confidence
-        self.certificate: Certificate | None = None
-        self.outlook = Outlook(self.weights)
-        self.gains: tuple[Gain | None, Gain | None] = (None, None)
+        self.audit: Audit | None = None
         self.watch = Watch(problem, settings, model.head)
         self.foreign: Foreign | None = None
         if budget and settings.ask == "choose":
             self.state.foreign = self.watch.at_first() <= REFUSED_RATE
+        self.outlook = Outlook(self.weights)
+        self.gains: tuple[Gain | None, Gain | None] = (None, None)
         self.cap_hit = ""
         self.limits = repr(
             (settings.caps, settings.rounds, settings.target, settings.confidence, settings.worth)
@@ -161,10 +172,11 @@ class Loop:
                 break
             start = time.perf_counter()
             closed = number + 1 < self.recorded
-            if step.kind == "audit" and not closed:
-                self._looks_foreign()  # before the audit's answers, since it speaks of what was decided without them
+            # Before the audit's answers, since it speaks of what was decided without them.
+            nulls = self._nulls() if step.kind == "audit" and not closed else None
+            population = Population.of(self.problem, self.state, fitted.proposals, nulls)
             step, tally = self._ask(number, step, closed=closed)
-            agreement = self._agreement(step, tally)
+            agreement = self._agreement(step, tally, population)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
             if step.kind == "audit" and not closed:
                 if self._certified():
@@ -185,10 +197,17 @@ class Loop:
                 "expert": sum(r.seconds_expert for r in self.rounds),
             },
             tuple(self.steps),
+            self.audit,
+            self.audit.for_people(self.settings.target) if self.audit else None,
             self._looks_foreign(),
             self._drawn(),
             self.settings.ask,
         )
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What the last audit proves of the model as it is now."""
+        return self.audit.certificate if self.audit else None
 
     def _looks_foreign(self) -> Foreign:
         """Return how foreign open texts look to what was known at the last fit, or before the audit after it."""
@@ -204,7 +223,7 @@ class Loop:
     def _learn(self) -> Fitted:
         """Fit on all that is confirmed, propose for all that is open, compare with the model before."""
         start = time.perf_counter()
-        self.certificate = self.foreign = None  # they spoke of the model before
+        self.audit = self.foreign = None  # they spoke of the model before
         proba = self.model.learn(self.problem, self.state.answers)
         width = most_options(self.settings, len(self.problem.labels))
         proposals = propose(self.model, self.problem.X_open, self.state.ruled_out, width, proba)
@@ -341,15 +360,23 @@ class Loop:
         self.tallies.append(tally)
         return step, tally
 
-    def _agreement(self, step: Step, tally: Tally) -> float | None:
+    def _agreement(self, step: Step, tally: Tally, population: Population) -> float | None:
         """Extend the agreement on the random sample to the pool; an audit's makes the certificate too."""
         if step.kind == "audit":
-            self.certificate = self._certificate(step, tally)
+            self.audit = self._audited(step, population)
             # A last audit spends all that is left; a run continued after it certifies anew.
             self.delta_left = self.delta_left - step.delta or 1 - self.settings.confidence
             return extend(tally.agreed / tally.drawn, *self.population) if tally.drawn else None
         agreed, drawn = self._sampled()
         return extend(agreed / drawn, *self.population) if drawn else None
+
+    def _agreement_lower(self) -> float | None:
+        """Return a lower bound by the random texts of all rounds; audits are looked at in their own right."""
+        rounds = [tally for step, tally in zip(self.steps, self.tallies, strict=True) if step.kind == "round"]
+        sample = np.array([agreed for tally in rounds for agreed in tally.sample], dtype=np.bool_)
+        if not len(sample):
+            return None
+        return extend(float(anytime_lower(sample, 1 - self.settings.confidence)[-1]), *self.population)
 
     def _sampled(self) -> tuple[int, int]:
         """Return the random draws of the last rounds: agreed, and all. Older models were no better, so the
@@ -369,22 +396,18 @@ class Loop:
         refused, texts = (sum(getattr(tally, name) for tally in tallies) for name in ("refused", "drawn"))
         return Drawn(refused, texts, *(self.population if texts else (0, 0)))
 
-    def _certificate(self, step: Step, tally: Tally) -> Certificate | None:
-        """Make out the certificate of a complete audit; a text without an answer counts against it."""
-        n = len(step.draws)
-        if not n or not step.complete:
+    def _audited(self, step: Step, population: Population) -> Audit | None:
+        """Return what a complete audit says; one that a cap cut short says nothing."""
+        if not step.draws or not step.complete:
             return None
-        lower, upper = clopper_pearson(tally.agreed, n, step.delta)
-        return Certificate(
-            extend(tally.agreed / n, *self.population),
-            extend(lower, *self.population),
-            extend(upper, *self.population),
-            self.settings.confidence,
-            "Clopper-Pearson, each bound one-sided",
-            n,
-            f"{self.population[1]:,} texts that the expert decided agree by definition; the audit is a random"
-            f" sample of the {self.population[0]:,} that the model decided",
-        )
+        settings, expert = self.settings, self.desks["audit"].expert
+        question = to_question(self.problem, step.asked[0], "choose")
+        note = ""
+        if expert.worst_case(question).prompt_tokens:
+            note = f"A model answered the audit, too: this is agreement with {expert.name}, not with people"
+        terms = Terms(settings.target, settings.confidence, step.delta, note)
+        sample = Sample.of(population, step, self.state)
+        return certify(population, sample, self.problem, terms)
 
     def _certified(self) -> bool:
         return self.certificate is not None and self.certificate.lower >= self.settings.target
@@ -402,6 +425,7 @@ class Loop:
             gold_agreement=fitted.gold_agreement,
             seconds_fit=fitted.seconds,
             seconds_expert=seconds,
+            agreement_lower=None if agreement is None else self._agreement_lower(),
             gain_per_100_calls=self.gains[0],
             gain_per_dollar=self.gains[1],
         )

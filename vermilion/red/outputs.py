@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vermilion.red.card import render_model_card
+from vermilion.red.certifying import audit_rows
 from vermilion.red.decisions import as_rows
+from vermilion.red.people import AUDIT, known_people
 from vermilion.red.record import Summary
 from vermilion.red.report import render_report
 from vermilion.red.run import Result
@@ -30,8 +33,12 @@ def write_outputs(result: Result, encoder: Encoder, out: Path, decisions: str, t
     decisions : str
         File name inside `out`; .jsonl, .csv or .parquet.
     """
-    ran, summary = result.ran, result.summary
+    ran = result.ran
     write_decisions(out / decisions, as_rows(ran.decisions))
+    audit = ran.outcome.audit
+    asked = audit_rows(audit, ran.problem, ran.decisions, ran.outcome.state) if audit else ()
+    write_decisions(out / AUDIT, asked)
+    summary = replace(result.summary, people=known_people(out, decisions))
     write_labels(out / LABELS, ran.problem.labels)
     write_text(out / PROPOSED, additions_json(ran.proposed))
     save_model(

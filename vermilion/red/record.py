@@ -11,6 +11,7 @@ from vermilion.red.trust import Trust
 from vermilion.types import Source
 
 if TYPE_CHECKING:  # the terminal shows these shapes, and must not wait for the libraries behind their figures
+    from vermilion.learn.acceptance import Acceptance
     from vermilion.learn.calibration_metrics import ReliabilityBin
 
 
@@ -38,6 +39,9 @@ class RoundRecord:
     gold_agreement : float or None
         Agreement of all decisions with the gold labels (simulation only).
     seconds_fit, seconds_expert : float
+    agreement_lower : float or None
+        Lower bound of `agreement` by the random texts of all rounds so far, at the run's confidence in all rounds at
+        once; it takes later models to be no worse than earlier ones.
     gain_per_100_calls, gain_per_dollar : Gain or None
         By how many percentage points agreement with the expert is expected to grow with 100 more calls, and with one
         more dollar, from this round's fit on; None before a round was learned from, or without a price.
@@ -54,6 +58,7 @@ class RoundRecord:
     gold_agreement: float | None = None
     seconds_fit: float = 0.0
     seconds_expert: float = 0.0
+    agreement_lower: float | None = None
     gain_per_100_calls: Gain | None = None
     gain_per_dollar: Gain | None = None
 
@@ -69,6 +74,38 @@ class Certificate:
     method: str
     n: int
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCertificate:
+    """Agreement with the expert of some of the decisions, as they were when the audit was drawn.
+
+    Attributes
+    ----------
+    kind : {"source", "labels"}
+        What groups of this kind have in common; the bounds of all groups of a kind hold at once.
+    name : str
+    rows : int
+        Pool rows in the group.
+    estimate : float or None
+        None where the audit drew none of them.
+    lower, upper : float
+    n : int
+        Audit answers in the group.
+    method : str
+    labels : tuple of str
+        Of a group of labels.
+    """
+
+    kind: str
+    name: str
+    rows: int
+    estimate: float | None
+    lower: float
+    upper: float
+    n: int
+    method: str
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +215,7 @@ class ProposedLabel:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """summary.json. `gold` and `trust` stay None where there is no gold or no report on the expert."""
+    """summary.json. `gold`, `people` and `trust` stay None where there is no gold or no report on the expert."""
 
     texts: int
     labels: int
@@ -192,6 +229,9 @@ class Summary:
     decisions: dict[str, int]
     certificate: Certificate | None
     stopped: str
+    groups: tuple[GroupCertificate, ...] = ()
+    acceptance: Acceptance | None = None
+    people: dict[str, Any] | None = None
     expert: str = "none"
     simulated: bool = False
     unique_texts: int = 0

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vermilion.red import (
     report_calibration,
+    report_certificates,
     report_charts,
     report_health,
     report_scope,
@@ -84,6 +85,7 @@ def _view(data: ReportData) -> dict[str, Any]:
         "charts": charts,
         "figures": {chart.key: chart.figure for chart in drawn},
         "calibration": calibration,
+        "certificates": report_certificates.certificate_section(summary),
         "health": report_health.health_section(summary.health) if summary.health else None,
         "heads": report_tables.heads_table(summary.heads_compared) if summary.heads_compared else None,
         "worth": report_worth.worth_section(summary),
@@ -106,6 +108,7 @@ def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:
     possible = [
         ("result", "Result", True),
         ("figures", "Key figures", True),
+        ("certificates", "What the audit proves", view["certificates"]),
         ("rounds", "Rounds and decisions", view["rounds"] or view["charts"]),
         ("worth", "What more would buy", view["worth"]),
         ("models", "Model", view["heads"]),

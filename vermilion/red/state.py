@@ -122,6 +122,8 @@ class Tally:
         Of the random draws: answered; answered as the run would decide; answered with "none of these".
     cost_usd : float
         Of the answers.
+    sample : tuple of bool
+        Of each answered random draw, in the order of their draw, whether it was answered with the head's label.
     """
 
     asked: int = 0
@@ -131,6 +133,7 @@ class Tally:
     agreed: int = 0
     refused: int = 0
     cost_usd: float = 0.0
+    sample: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,4 +273,5 @@ class State:
             agreed=sum(agreed.get(place, False) for place in step.draws),
             refused=sum(said.get(place) == -1 for place in step.draws),
             cost_usd=sum(verdict.spend.cost_usd for verdict in verdicts.values()),
+            sample=tuple(agreed[place] for place in step.draws if place in said),
         )

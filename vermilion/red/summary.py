@@ -84,6 +84,8 @@ def summarise(
         seconds={part: round(value, 3) for part, value in account.seconds.items()},
         decisions=made.count_sources(ran.decisions),
         certificate=outcome.certificate,
+        groups=outcome.audit.groups if outcome.audit else (),
+        acceptance=outcome.audit.acceptance if outcome.audit else None,
         stopped=outcome.stopped,
         expert=name,
         simulated=simulated,

@@ -106,7 +106,7 @@ class HumanExpert:
     def _write(self, waiting: Mapping[str, Question]) -> Path:
         """Write the open questions, and below them the rows that are answered already."""
         path = self._folder / QUESTIONS
-        kept = [row for row in _read_csv(path) if row.get("answer", "").strip()] if path.exists() else []
+        kept = [row for row in read_sheet(path) if row.get("answer", "").strip()] if path.exists() else []
         self._folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.DictWriter(file, HEADER, extrasaction="ignore", restval="")
@@ -135,6 +135,17 @@ def guarded(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
+def unguarded(cell: str) -> str:
+    """Return a cell as it was before `guarded`.
+
+    Examples
+    --------
+    >>> unguarded("'=1+1"), unguarded("'tis here")
+    ('=1+1', "'tis here")
+    """
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
 def _row(key: str, question: Question) -> dict[str, str]:
     choose = question.kind == "choose"
     options = [*question.options, NONE] if choose else [YES, NO]
@@ -152,7 +163,7 @@ def _label(question: Question, answer: str, where: str) -> str | None:
     """Return the label that an answer stands for; case and space around it do not matter."""
     choose = question.kind == "choose"
     permitted = (*question.options, NONE) if choose else (YES, NO)
-    said = _match(answer.strip(), permitted)
+    said = match_option(answer.strip(), permitted)
     if said is None:
         cure = "write one of them, or leave it empty"
         raise InputError(f"one of {', '.join(permitted)}", shown(answer), where, cure)
@@ -161,8 +172,14 @@ def _label(question: Question, answer: str, where: str) -> str | None:
     return question.options[0] if said == YES else None
 
 
-def _match(answer: str, permitted: Sequence[str]) -> str | None:
-    """Find the one option that is meant: as written, without a guarding sign, and whatever its case."""
+def match_option(answer: str, permitted: Sequence[str]) -> str | None:
+    """Find the one option that is meant: as written, without a guarding sign, and whatever its case.
+
+    Examples
+    --------
+    >>> match_option("REFUND", ["refund", "card"]), match_option("refunds", ["refund", "card"])
+    ('refund', None)
+    """
     for said in (answer, answer.removeprefix("'")):
         if said in permitted:
             return said
@@ -173,7 +190,7 @@ def _match(answer: str, permitted: Sequence[str]) -> str | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str]]:
-    rows = _read_jsonl(path) if path.suffix == ".jsonl" else _read_csv(path)
+    rows = _read_jsonl(path) if path.suffix == ".jsonl" else read_sheet(path)
     for number, row in enumerate(rows, start=1):
         missing = [name for name in ("key", "answer") if name not in row]
         if missing:
@@ -183,7 +200,14 @@ def _rows(path: Path) -> Iterator[tuple[str, str]]:
         yield row["key"].strip(), row["answer"]
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
+def read_sheet(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file as a spreadsheet writes it: with commas, semicolons or tabs.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is not CSV in UTF-8.
+    """
     content = _text(path)
     header = content.partition("\n")[0]
     # Where the decimal sign is a comma, spreadsheets write semicolons.
