@@ -14,7 +14,7 @@ from vermilion.learn.calibration import apply_temperature
 from vermilion.learn.calibration_metrics import expected_calibration_error
 from vermilion.learn.heads import FlatHead
 from vermilion.red.asking import Desk
-from vermilion.red.calibrating import calibrated, sample_of
+from vermilion.red.calibrating import LABELLED_WEIGHT, calibrated, sample_of
 from vermilion.red.loop import Loop, Outcome
 from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
@@ -59,7 +59,7 @@ def test_the_sample_holds_all_that_is_known_once(outcome: Outcome) -> None:
     assert len(sample.codes) == len(sample.given) + len(answered)
     # Only a text chosen for its uncertainty in the last step stands for nothing, and that step is an audit.
     assert (sample.weights > 0).all()
-    assert sample.weights[: len(sample.given)].mean() == pytest.approx(1.0)
+    assert sample.weights[: len(sample.given)].mean() == pytest.approx(LABELLED_WEIGHT)
 
 
 def test_random_texts_stand_for_more_than_chosen_ones(outcome: Outcome) -> None:
@@ -86,17 +86,18 @@ def test_probabilities_that_were_too_modest_are_set_right(tmp_path: Path, model:
     coefficients = head.to_tensors()["coef"].copy()
     after, record = calibrated(PROBLEM, before, 0)
     assert record is not None
-    assert PROBLEM.gold is not None
+    gold = PROBLEM.gold
+    assert gold is not None
     open_ = before.state.answers < 0
 
     def error(outcome: Outcome) -> float:
         own = outcome.model.predict_proba(PROBLEM.X_open[open_])
-        return expected_calibration_error(own, PROBLEM.gold[open_])
+        return expected_calibration_error(own, gold[open_])
 
     assert error(after) < error(before) / 2
     confidence, right = (
         after.proposals.proba[open_, 0],
-        after.proposals.labels[open_, 0] == PROBLEM.gold[open_],
+        after.proposals.labels[open_, 0] == gold[open_],
     )
     assert (
         abs(confidence.mean() - right.mean())

@@ -86,12 +86,13 @@ def reliability_chart(calibration: CalibrationRecord, *, simulated: bool = False
 
 def calibration_line(calibration: CalibrationRecord, *, simulated: bool) -> str:
     """Return in words what calibration did, and on how many texts that was seen."""
+    expert = "the simulated expert's" if simulated else "the expert's"
     change = f"from {_points(calibration.ece_before)} to {_points(calibration.ece)}"
     return (
         f"On {wording.counted(calibration.n, 'text')} held out, "
         f"{wording.count(calibration.labelled)} of them labelled from the start, confidence differs from the share "
         f"that is right by {_points(calibration.ece)} points on average (ECE; {change} by {calibration.method}). "
-        f"About {wording.percent(calibration.answer_error)} of the {'simulated ' if simulated else ''}expert's answers are taken for wrong."
+        f"About {wording.percent(calibration.answer_error)} of {expert} answers are taken for wrong."
     )
 
 
