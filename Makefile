@@ -44,6 +44,7 @@ bench: $(INSTALLED) check-data ## every benchmark with its peers, for hours: mak
 	$(BENCH) speed $(DATA)
 	$(BENCH) scale $(DATA)
 	$(BENCH) worst $(DATA)
+	$(BENCH) guarantees
 	$(BENCH) page
 
 bench-small: $(INSTALLED) check-data ## the benchmark of cost in minutes, with all contestants: make bench-small DATA=folder

@@ -71,8 +71,8 @@ def test_people_agree_at_least_so_often_in_the_share_of_runs_that_was_promised()
         result = judge(run, draw, Answers(draw.name, {row.id: people[row.id] for row in run.decided}))
         truth = np.mean([people[row.id] == row.label for row in run.decided])
         assert result.corrected is not None
-        held += result.agreement.lower <= truth
-        held_corrected += result.corrected.lower <= truth
+        held += bool(result.agreement.lower <= truth)
+        held_corrected += bool(result.corrected.lower <= truth)
     assert min(held, held_corrected) / runs >= 0.95 - 3.1 * (0.95 * 0.05 / runs) ** 0.5
 
 

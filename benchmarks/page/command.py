@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import new_labels, out_of_scope, speed, tables, worst
+from benchmarks.page import guarantees, new_labels, out_of_scope, speed, tables, worst
 from benchmarks.page.goals import Goal, State, goals
 from benchmarks.page.measured import FILES, Contest, Measured, contests
 from benchmarks.page.plots import plot
@@ -28,6 +28,7 @@ COMMANDS = {
     "worst": "python -m benchmarks worst DATA_FOLDER",
     "new_labels": "python -m benchmarks new-labels DATA_FOLDER",
     "out_of_scope": "python -m benchmarks out-of-scope DATA_FOLDER",
+    "guarantees": "python -m benchmarks guarantees",
 }
 INTRODUCTION = """\
 # Benchmarks
@@ -117,6 +118,7 @@ def page(measured: Measured, notes: str) -> str:
         f"## Worst decisions\n\n{_section('worst', measured.worst, _worst(measured))}",
         f"## Labels added to a finished run\n\n{_section('new_labels', measured.new_labels, _new_labels(measured))}",
         f"## Texts that no label fits\n\n{_section('out_of_scope', measured.out_of_scope, _out_of_scope(measured))}",
+        f"## Guarantees\n\n{_section('guarantees', measured.guarantees, _guarantees(measured))}",
         *(f"## {name}\n\n{text}" for name, text in by_hand.items()),
         f"## {SHORT}\n\n{short}",
         f"## Machine, versions, seeds\n\n{provenance(measured)}",
@@ -221,6 +223,10 @@ def _worst(measured: Measured) -> str:
 
 def _new_labels(measured: Measured) -> str:
     return new_labels.new_labels(measured.new_labels) if measured.new_labels else ""
+
+
+def _guarantees(measured: Measured) -> str:
+    return guarantees.guarantees(measured.guarantees) if measured.guarantees else ""
 
 
 def _out_of_scope(measured: Measured) -> str:

@@ -24,6 +24,7 @@ FILES = {
     "worst": "worst.jsonl",
     "new_labels": "new-labels.jsonl",
     "out_of_scope": "out-of-scope.jsonl",
+    "guarantees": "guarantees.jsonl",
 }
 
 
@@ -39,6 +40,7 @@ class Measured:
     worst: Sequence[Row] = ()
     new_labels: Sequence[Row] = ()
     out_of_scope: Sequence[Row] = ()
+    guarantees: Sequence[Row] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Measured:

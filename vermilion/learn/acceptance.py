@@ -185,7 +185,7 @@ def answers_needed(levels: Levels, alpha: float, delta: float, size: int) -> int
     possible = (levels.n > 0) & (answers <= levels.rows)
     if not possible.any():
         return None
-    return max(ceil((answers / seen)[possible].min() * size) - size, 1)
+    return max(ceil(float((answers / seen)[possible].min()) * size) - size, 1)
 
 
 def sufficient_answers(share: FloatArray, alpha: float, delta: float) -> FloatArray:

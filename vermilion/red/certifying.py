@@ -259,8 +259,10 @@ def _certified(
         agreed = sample.agreed[rows[sample.drawn]]
         bounds = share_right(agreed, population.confidence[rows], sample.drawn[rows], delta / len(groups))
         method = bounds.method + (f", Bonferroni over {len(groups)} groups" if len(groups) > 1 else "")
-        found = (bounds.estimate, bounds.lower, bounds.upper) if bounds.n else (None, 0.0, 1.0)
-        yield GroupCertificate(kind, name, int(rows.sum()), *found, bounds.n, method)
+        estimate = bounds.estimate if bounds.n else None
+        yield GroupCertificate(
+            kind, name, int(rows.sum()), estimate, bounds.lower, bounds.upper, bounds.n, method
+        )
 
 
 def label_groups(
@@ -290,7 +292,8 @@ def label_groups(
     if any(label.parent for label in labels):
         group, names = _by_parent(labels, rows, n)
     else:
-        group, names = _by_confidence(rows, np.bincount(decided, confidence, len(labels)), n)
+        total: FloatArray = np.bincount(decided, confidence, len(labels)).astype(np.float64)
+        group, names = _by_confidence(rows, total, n)
     return (group, names) if len(names) > 1 else (np.full(len(labels), -1), [])
 
 
