@@ -139,8 +139,7 @@ def test_another_folder_leaves_the_run_as_it_was(finished: Run, tmp_path: Path) 
     assert verdicts(other.folder) == verdicts(finished.folder)
     changed = {name for name, at in before.items() if (finished.folder / name).stat().st_mtime_ns != at}
     assert changed <= {".lock", "run.sqlite"}
-    assert finished(*BUDGET).code == 0
-
+    assert finished(*BUDGET).code in (0, 3)
     assert other(*BUDGET).code == 0
     assert HERNIA in {row["label"] for row in finished.decisions}
     assert "hernia" in {row["label"] for row in other.decisions}
