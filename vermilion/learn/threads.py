@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -28,10 +29,16 @@ def block_threads(multiplications: int) -> Iterator[int]:
     As many as BLAS was allowed, which heeds the process's cores and `OMP_NUM_THREADS`; one where the step has few
     multiplications.
     """
-    libraries = ThreadpoolController().select(user_api="blas")
+    libraries = _linear_algebra()
     allowed = max((library["num_threads"] for library in libraries.info()), default=1)
     with libraries.limit(limits=1):
         yield allowed if multiplications >= SHARED_STEP else 1
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    """Return the libraries behind NumPy and SciPy; to look for them takes as long as a small fit."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
