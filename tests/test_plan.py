@@ -28,6 +28,12 @@ PLAN = Plan(
 )
 
 
+def test_a_check_beyond_the_budget_is_told_and_priced() -> None:
+    plan = replace(PLAN, checked=140)
+    assert plan.most_cost == pytest.approx(2.14)
+    assert dict(plan.lines())["check"] == "at most 140 more questions, on labelled texts, come first"
+
+
 def test_the_plan_is_told_in_full() -> None:
     assert dict(PLAN.lines()) == {
         "texts": "12,345 (10,000 distinct still open)",

@@ -65,6 +65,10 @@ class Size:
         texts = min(MOST_TEXTS, held_out, (most - 2 * again) // experts)
         return cls(texts, again) if texts >= LEAST_TEXTS else None
 
+    def questions(self, experts: int = 1) -> int:
+        """Return how many questions that is in all."""
+        return self.texts * experts + 2 * self.again
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

@@ -38,6 +38,9 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     target : float
         Agreement with the expert at which to stop, once certified.
     rounds : int
+    trust : {"stop", "warn", "off"}
+        Where the expert does worse than the head on labelled texts: raise UntrustedExpertError before the pool is
+        touched, go on, or do not check.
     use_names, use_pool : bool
         Learn from label names, and from the pool as a whole, where that helps on labelled texts held out.
     out : path or None
@@ -70,6 +73,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_calls: int | None = None,
         target: float = 0.95,
         rounds: int = 20,
+        trust: str = "stop",
         use_names: bool = True,
         use_pool: bool = True,
         out: str | Path | None = None,
@@ -81,6 +85,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_calls = max_calls
         self.target = target
         self.rounds = rounds
+        self.trust = trust
         self.use_names = use_names
         self.use_pool = use_pool
         self.out = out
@@ -93,6 +98,8 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             X and y differ in length, or answers that cost something would have no place to stay.
+        UntrustedExpertError
+            The expert, a model, does worse than the head on X.
         """
         labelled, texts = _checked(X, y), Texts(tuple(map(str, range(len(pool)))), tuple(pool), None, "pool")
         expert = self.expert if self.expert is not None and pool else NoExpert()
@@ -102,6 +109,7 @@ class RedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             expert=expert.name,
             target=self.target,
             rounds=self.rounds,
+            trust=self.trust,  # type: ignore[arg-type]
             names=self.use_names,
             pool=self.use_pool,
             seed=self.random_state,

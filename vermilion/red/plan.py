@@ -22,6 +22,8 @@ class Plan:
         Questions planned for.
     worst : Spend
         What one question may cost at most, with retries and a repair; its calls are 1.
+    checked : int
+        Questions beyond the budget, on labelled texts, where no cap holds them within it.
     """
 
     texts: int
@@ -35,6 +37,7 @@ class Plan:
     worst: Spend
     caps: Caps
     encode_seconds: float = 0.0
+    checked: int = 0
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the plan as name and value, for people."""
@@ -46,6 +49,8 @@ class Plan:
             ("head", self.head),
             ("expert", f"{self.expert}, at most {self.budget:,} questions" if self.budget else self.expert),
         ]
+        if self.checked:
+            lines.append(("check", f"at most {self.checked:,} more questions, on labelled texts, come first"))
         if self.most_cost > 0:
             # To whole cents upwards, or "at most" would not hold; rounded first, for 0.1 + 0.2 is 0.3.
             cents = math.ceil(round(100 * self.most_cost, 6))
@@ -55,7 +60,7 @@ class Plan:
     @property
     def most_cost(self) -> float:
         """US dollars that the run can cost at most."""
-        cost = self.budget * self.worst.cost_usd
+        cost = (self.budget + self.checked) * self.worst.cost_usd
         return cost if self.caps.max_cost is None else min(cost, self.caps.max_cost)
 
 

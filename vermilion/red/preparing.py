@@ -69,6 +69,14 @@ def is_model(problem: Problem, expert: Expert) -> bool:
     return expert.worst_case(probe).prompt_tokens > 0
 
 
+def size_of_check(settings: RunSettings, budget: int, held_out: int) -> Size | None:
+    """Return how much a model is asked about labelled texts; None where the check is off, or would tell nothing."""
+    caps = settings.caps
+    capped = any(cap is not None for cap in (caps.max_calls, caps.max_tokens, caps.max_cost))
+    experts = 1 if settings.second_expert is None else 2
+    return None if settings.trust == "off" else Size.within(budget, held_out, capped=capped, experts=experts)
+
+
 def prepare(
     problem: Problem, settings: RunSettings, choice: Choice, desk: Desk, checking: Checking
 ) -> Prepared:
@@ -96,11 +104,8 @@ def _trust(
     """Check the expert, unless that is off, or there is no room for it; say what came out."""
     if settings.trust == "off":
         return None
-    caps = settings.caps
-    capped = any(cap is not None for cap in (caps.max_calls, caps.max_tokens, caps.max_cost))
     second = checking.second and _knowing(checking.second, problem)
-    experts = 1 if second is None else 2
-    size = Size.within(checking.budget, len(choice.held_out), capped=capped, experts=experts)
+    size = size_of_check(settings, checking.budget, len(choice.held_out))
     if size is None:
         desk.progress.note("the expert is not checked on labelled texts: too few of them, or too low a cap")
         return None

@@ -18,7 +18,7 @@ from vermilion.red.examining import examine
 from vermilion.red.loop import Loop
 from vermilion.red.plan import Plan, question_budget
 from vermilion.red.planning import AUDIT_SHARE, most_options
-from vermilion.red.preparing import Checking, Prepared, prepare
+from vermilion.red.preparing import Checking, Prepared, prepare, size_of_check
 from vermilion.red.problem import Problem, build, lay_out, name_text
 from vermilion.red.progress import Progress, Silent
 from vermilion.red.record import Summary
@@ -231,6 +231,10 @@ def _plan(
     worst = expert.worst_case(_question(problem, settings, 0))
     usual = expert.worst_case(_question(problem, settings, (len(problem.open_texts) - 1) // 2))
     typical = Spend(1, usual.prompt_tokens // 4, usual.completion_tokens // 4, usual.cost_usd / 4)
+    budget = question_budget(settings, len(problem.open_texts), typical)
+    # Under a cap the check takes its part of the budget; otherwise it comes on top.
+    uncapped = settings.caps == Caps() and worst.prompt_tokens > 0
+    check = size_of_check(settings, budget, len(choice.held_out)) if uncapped else None
     return Plan(
         texts=len(job.pool),
         distinct=len(problem.open_texts),
@@ -239,10 +243,11 @@ def _plan(
         encoder=settings.encoder,
         head=choice.kind,
         expert=expert.name,
-        budget=question_budget(settings, len(problem.open_texts), typical),
+        budget=budget,
         worst=worst,
         caps=settings.caps,
         encode_seconds=seconds,
+        checked=check.questions(1 if settings.second_expert is None else 2) if check else 0,
     )
 
 
