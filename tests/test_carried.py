@@ -142,15 +142,12 @@ def test_only_texts_that_a_change_can_concern_are_within() -> None:
     labels = np.array([[0, 3], [0, 3], [1, 2], [1, 2]])
     proba = np.array([[0.9, 0.05], [0.99, 0.01], [0.6, 0.4], [0.98, 0.02]])
 
-    assert Scope(np.array([3]), np.zeros(4, dtype=bool)).mask(labels, proba).tolist() == [
-        True,
-        False,
-        True,
-        False,
-    ]
-    assert Scope(np.array([], dtype=int), np.array([0, 0, 0, 1], dtype=bool)).mask(
-        labels, proba
-    ).tolist() == [*(False, False, True, True)]
+    of_three = Scope(np.array([3]), np.zeros(4, dtype=bool))
+    assert of_three.mask(labels, proba).tolist() == [True, False, True, False]
+    assert of_three.concerned(labels, proba).tolist() == [True, False, False, False]
+    of_rows = Scope(np.array([], dtype=int), np.array([0, 0, 0, 1], dtype=bool))
+    assert of_rows.mask(labels, proba).tolist() == [True, False, True, True]
+    assert of_rows.concerned(labels, proba).tolist() == [False, False, False, True]
 
 
 def test_without_a_change_everything_is_within() -> None:

@@ -229,7 +229,7 @@ class Loop:
         proposals = propose(self.model, self.problem.X_open, self.state.ruled_out, width, proba)
         self.state.survey(proposals.labels, proposals.proba)
         if not self.rounds:
-            self.budget = self._narrowed(self.budget)
+            self.budget = self._narrowed(self.budget, proposals)
             self.stop_rows = self.stop_rows[self.state.within[self.stop_rows]][:STOP_SET]
         labels = proposals.labels[self.stop_rows, 0]
         kappa = None if self.stop_labels is None else stopping.model_kappa(self.stop_labels, labels)
@@ -256,19 +256,22 @@ class Loop:
             eligible = self.state.eligible(len(self.problem.labels))
             self.gains = self.outlook.gains(eligible, proposals.score, self._round_size())
 
-    def _narrowed(self, budget: int) -> int:
-        """Return the budget where labels were changed: the same share of the texts that this can concern.
+    def _narrowed(self, budget: int, proposals: Proposals) -> int:
+        """Return what may be asked where labels were changed.
 
-        Answers in doubt and the last audit come on top. Nothing is asked where it can concern no text.
+        That is what is missing to as many answers as the budget would have brought, since the earlier run spent some of
+        its questions on texts for which it had no label; or, if that is more, the budget's share of the texts that the
+        change may concern. Answers in doubt and an audit come on top.
         """
         state = self.state
         if state.scope is None:
             return budget
-        concerned = int((state.within & (state.answers < 0)).sum())
-        if not concerned + len(state.doubts):
+        concerned = state.scope.concerned(proposals.labels, proposals.proba) & (state.answers < 0)
+        if not state.doubts and not concerned.any():
             return 0
-        wanted = -(-budget * concerned // max(len(state.answers), 1)) + len(state.doubts)
-        return min(budget, wanted + AUDIT_LEAST)
+        missing = max(budget - int((state.answers >= 0).sum()), 0)
+        share = -(-budget * int(concerned.sum()) // len(state.answers))
+        return min(budget, max(missing, share) + len(state.doubts) + AUDIT_LEAST)
 
     def _gold_agreement(self, proposals: Proposals) -> float | None:
         if self.problem.gold is None or not self.weights.sum():

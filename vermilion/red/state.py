@@ -14,8 +14,8 @@ from vermilion.types import BoolArray, FloatArray, IntArray, QuestionKind, Verdi
 # After so many "none of these" a text is left to people.
 MOST_TRIES = 3
 # A label is plausible for a text from this probability on: what a shortlist of 98 % leaves out. A text is undecided
-# where its two likeliest labels are closer than this.
-PLAUSIBLE, CLOSE = 0.02, 0.5
+# where its likeliest label has less than this.
+PLAUSIBLE, DECIDED = 0.02, 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +160,14 @@ class Scope:
         >>> scope.mask(np.array([[0, 2], [1, 0], [1, 2]]), np.array([[0.9, 0.1], [1.0, 0.0], [0.99, 0.01]]))
         array([ True,  True, False])
         """
-        plausible = np.isin(labels, self.labels) & (proba >= PLAUSIBLE)
-        undecided = proba[:, 0] - proba[:, 1] < CLOSE if proba.shape[1] > 1 else np.zeros(len(proba), dtype=bool)
-        within: BoolArray = plausible.any(axis=1) | undecided | self.rows
+        within: BoolArray = self.concerned(labels, proba) | (proba[:, 0] < DECIDED)
         return within
+
+    def concerned(self, labels: IntArray, proba: FloatArray) -> BoolArray:
+        """Return which texts a change of labels may concern, undecided or not."""
+        plausible = np.isin(labels, self.labels) & (proba >= PLAUSIBLE)
+        concerned: BoolArray = plausible.any(axis=1) | self.rows
+        return concerned
 
 
 @dataclass(slots=True)
