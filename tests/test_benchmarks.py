@@ -278,7 +278,7 @@ def test_what_is_there_is_not_run_again(
     assert "seed 3, small" in capsys.readouterr().out
     main(command)
     assert results.read_text() == first
-    assert capsys.readouterr().out.startswith("### small: 2 labelled a label, simulated expert")
+    assert capsys.readouterr().out.startswith("### small with static: 2 labelled a label, simulated expert")
 
 
 def test_the_small_version_is_a_version_of_the_whole() -> None:

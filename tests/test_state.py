@@ -86,7 +86,9 @@ def test_verdicts_are_taken_in_and_counted() -> None:
     )
     tally = state.apply(PROBLEM, step, {0: verdict("b", 0.5), 1: verdict("b"), 2: verdict(None, 0.25)}, 4)
     # Place 1 was drawn twice and corrected; place 3 was drawn and not answered.
-    assert tally == Tally(asked=3, confirmed=2, corrected=2, drawn=3, agreed=1, cost_usd=0.75)
+    assert tally == Tally(
+        asked=3, confirmed=2, corrected=2, drawn=3, agreed=1, cost_usd=0.75, sample=(True, False, False)
+    )
     assert state.answers.tolist() == [1, -1, -1, 1, -1, -1]
     assert state.proposed.tolist() == [1, -1, -1, 0, -1, 2]
     assert state.answered_in.tolist() == [4, -1, -1, 4, -1, 4]

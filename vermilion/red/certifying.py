@@ -282,11 +282,11 @@ def label_groups(
 
     Examples
     --------
-    >>> decided = np.repeat([0, 1, 2], 40)
-    >>> sure = np.array([0.9, 0.5, 0.8])[decided]
-    >>> group, names = label_groups([Label("a"), Label("b"), Label("c")], decided, sure, 60)
+    >>> decided = np.repeat([0, 1, 2, 3], 40)
+    >>> sure = np.array([0.9, 0.5, 0.8, 0.6])[decided]
+    >>> group, names = label_groups([Label(name) for name in "abcd"], decided, sure, 60)
     >>> group.tolist(), names
-    ([1, 0, 0], ['labels of which the model is least sure', 'labels of which the model is surest'])
+    ([1, 0, 1, 0], ['labels of which the model is least sure', 'labels of which the model is surest'])
     """
     rows = np.bincount(decided, minlength=len(labels))
     if any(label.parent for label in labels):
