@@ -19,7 +19,7 @@ from vermilion.types import BoolArray, FloatArray, IntArray
 FEW_TEXTS = 3
 LOW_RECALL, RARE = 0.5, 0.1
 # Texts of a pair told apart by less than this, with this probability of a false alarm, are proposed for merging.
-TOLD_APART, ALARM = 0.75, 0.01
+TOLD_APART, ALARM = 0.75, 0.05
 # A label's halves must each hold so many texts, and this share of them.
 LEAST_HALF, LEAST_SHARE = 8, 0.15
 LLOYD_STEPS, NULL_DRAWS = 20, 40
@@ -228,8 +228,8 @@ def merges(proba: FloatArray, codes: IntArray, X: FloatArray) -> tuple[Merge, ..
     """Return pairs of labels whose texts are confused both ways more often than they can be told apart.
 
     For each pair that is confused at all, the texts of both are given to the likelier of the two. A pair is proposed
-    where that is right so seldom that it would happen to a pair told apart by 75 % in one of a hundred cases at most,
-    and where each label is the other's nearest by centroid, or nearly.
+    where that is right so seldom that it would happen to a pair told apart by 75 % in one of twenty cases at most,
+    and where both labels have texts that are taken for the other.
 
     Parameters
     ----------
