@@ -259,8 +259,10 @@ def _truster(*, yes: bool) -> Callable[[Trust], bool]:
     """Show what speaks against the expert; go on only if a person says so, or nothing is proven."""
 
     def go_on(trust: Trust) -> bool:
-        show_trust(err, trust)
-        if not (sys.stdin.isatty() and err.is_terminal):
+        asked = sys.stdin.isatty() and err.is_terminal
+        if asked or trust.judgement == "worse":
+            show_trust(err, trust)
+        if not asked:
             return trust.judgement != "worse"
         return yes or typer.confirm("Go on and spend on this expert?", default=False, err=True)
 

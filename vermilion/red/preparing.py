@@ -106,8 +106,11 @@ def _trust(
         return None
     second = checking.second and _knowing(checking.second, problem)
     size = size_of_check(settings, checking.budget, len(choice.held_out))
+    # Of a simulated expert, which costs nothing, only bad news is told; all of it is in the report.
+    told = not desk.expert.simulated
     if size is None:
-        desk.progress.note("the expert is not checked on labelled texts: too few of them, or too low a cap")
+        if told:
+            desk.progress.note("the expert is not checked on labelled texts: too few of them, or too low a cap")
         return None
     options = most_options(settings, len(problem.labels))
     checked = Checked.of(problem, choice, size.texts, options, settings.seed)
@@ -118,7 +121,8 @@ def _trust(
         return replace(desk, expert=expert).ask(questions, STEP)
 
     trust = trust_in((desk.expert, second), problem.labels, checked, size.again, ask)
-    desk.progress.note(advice(trust))
+    if told or trust.judgement == "worse":
+        desk.progress.note(advice(trust))
     return trust
 
 
