@@ -60,11 +60,11 @@ class RunSettings:
         What follows where the expert does worse than the head on labelled texts; "off" asks it none.
     second_expert : str or None
         Another model that answers the same labelled texts.
-    worth : Worth or None
-        The run stops once its next questions are expected to buy less.
     out_of_scope : float or None
         Texts that look foreign to all labels get none; the share of texts in scope to which that may happen.
         None: a text gets no label only where the expert refused them all.
+    worth : Worth or None
+        The run stops once its next questions are expected to buy less.
     """
 
     encoder: str = "minilm"
@@ -120,10 +120,10 @@ class RunSettings:
         _within("--expert-error", self.expert_error, (0, 1), "a share from 0 to 1")
         _within("--target", self.target, (0, 1), "a share from 0 to 1")
         _within("--confidence", self.confidence, (0.5, 0.999), "a share from 0.5 to 0.999")
-        if self.worth is not None:
-            _within("--worth", self.worth.points, (0, 100), "percentage points from 0 to 100")
         if self.out_of_scope is not None:
             check_out_of_scope(self.out_of_scope)
+        if self.worth is not None:
+            _within("--worth", self.worth.points, (0, 100), "percentage points from 0 to 100")
         self.caps.check()
         return self
 

@@ -44,7 +44,7 @@ def _line(rows: Sequence[Row]) -> list[str]:
     known, runs = rows[0]["condition"], sum(row["condition"]["runs"] for row in rows)
 
     def mean(name: str) -> float:
-        return sum(row["figures"][name] * row["condition"]["runs"] for row in rows) / runs
+        return float(sum(row["figures"][name] * row["condition"]["runs"] for row in rows) / runs)
 
     worst = min(rows, key=lambda row: float(row["figures"]["held"]))
     riskiest = max(rows, key=lambda row: float(row["figures"]["too_many_errors"]))

@@ -24,7 +24,7 @@ from vermilion.world.store import Store
 COLUMNS = ["id", "text", "label", "confidence", "source", "round", "candidates", "out_of_scope"]
 FILES = {
     *("decisions.jsonl", "summary.json", "report.html", "labels.yaml", "model", "run.sqlite", "vectors"),
-    *("label_proposals.yaml", "proposed_labels.json", ".lock"),
+    *("label_proposals.yaml", "proposed_labels.json", "audit.jsonl", ".lock"),
 }
 
 

@@ -143,7 +143,7 @@ def starving(
         ("low recall", (held_out > 0) & (upper < LOW_RECALL)),
         ("hardly used", decided < RARE * np.median(decided)),
     )
-    found = {}
+    found: dict[int, Starving] = {}
     for why, mask in reasons:
         for label in np.flatnonzero(mask).tolist():
             one = Starving(label, int(known[label]), int(decided[label]), float(recall[label]), why)
@@ -301,7 +301,7 @@ def splits(X: FloatArray, codes: IntArray, n_labels: int, rng: np.random.Generat
     >>> [(one.label, [len(half) for half in one.halves]) for one in found]
     [(0, [12, 12])]
     """
-    rows_of = np.split(
+    rows_of: list[IntArray] = np.split(
         np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=n_labels))[:-1]
     )
     usual = _usual_separation(X, rows_of, label_vectors(X, codes, n_labels))

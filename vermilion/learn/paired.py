@@ -117,7 +117,7 @@ def _at_most(heads: int, n: int) -> float:
 
     SciPy has it, and takes a second to import, for which a usage error would have to wait.
     """
-    return sum(comb(n, k) for k in range(heads + 1)) / 2**n
+    return float(sum(comb(n, k) for k in range(heads + 1)) / 2**n)
 
 
 def wilson(share: float, n: int, delta: float = 0.05) -> tuple[float, float]:

@@ -110,7 +110,9 @@ def _trust(
     told = not desk.expert.simulated
     if size is None:
         if told:
-            desk.progress.note("the expert is not checked on labelled texts: too few of them, or too low a cap")
+            desk.progress.note(
+                "the expert is not checked on labelled texts: too few of them, or too low a cap"
+            )
         return None
     options = most_options(settings, len(problem.labels))
     checked = Checked.of(problem, choice, size.texts, options, settings.seed)

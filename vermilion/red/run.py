@@ -174,9 +174,7 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     }
     decisions = made.decide(problem, outcome, job.pool)
     health = examine(problem, choice, outcome.state, decisions, settings.seed)
-    ran = Ran(
-        problem, choice, outcome, decisions, calibration, health, proposed(problem, outcome, decisions)
-    )
+    ran = Ran(problem, choice, outcome, decisions, calibration, health, proposed(problem, outcome, decisions))
     account = Account(loop.asked + prepared.spent.calls, tools.store.spent(), seconds)
     judged = (expert.name, expert.simulated, prepared.trust)
     return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))
