@@ -7,6 +7,7 @@ simulations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -379,7 +380,7 @@ def silhouette(X: FloatArray, second: BoolArray) -> float:
     return float(((other - own) / np.maximum(np.maximum(own, other), np.finfo(X.dtype).tiny)).mean())
 
 
-def _usual_separation(X: FloatArray, rows_of: list[IntArray], centroids: FloatArray) -> float:
+def _usual_separation(X: FloatArray, rows_of: Sequence[IntArray], centroids: FloatArray) -> float:
     """Return the median silhouette of a label and its nearest other one; infinite where there are no two labels."""
     similar = centroids @ centroids.T
     np.fill_diagonal(similar, -np.inf)
