@@ -112,6 +112,34 @@ def test_starting_over_loses_nothing_that_was_paid_for(place: str) -> None:
         assert store.events()[-1][1:] == ("cleared", asdict(WORST))
 
 
+def test_beginning_anew_puts_values_in_place_of_plans_and_says_why(place: str) -> None:
+    with Store.open(place) as store:
+        store.meter(Caps()).charge(["a"], WORST)
+        store.add_verdicts([verdict("a")])
+        store.put("step/1", 1)
+        store.put("meaning/x", "use when", keep=True)
+        store.begin_anew({"relabelled": [1], "identity": {"seed": 0}}, "labels changed", {"rename": 1})
+        assert store.names() == ["identity", "meaning/x", "relabelled"]
+        assert store.get("relabelled") == [1]
+        assert store.spent() == Spend()
+        assert set(store.verdicts(["a"])) == {"a"}
+        assert store.events()[-1][1:] == ("labels changed", asdict(WORST) | {"why": {"rename": 1}})
+
+
+def test_what_another_run_has_paid_for_is_taken_over(place: str) -> None:
+    many = [verdict(f"k{number}") for number in range(1200)]
+    with Store.open(place, run="one") as one, Store.open(place, run="two") as two:
+        one.add_verdicts(many)
+        one.put("meaning/x", "use when", keep=True)
+        one.put("step/1", 1)
+        two.add_verdicts([verdict("k0", "loss")])
+        two.take_over(one)
+        assert two.count_verdicts() == one.count_verdicts() == 1200
+        assert two.verdicts(["k0", "k1"])["k0"].label == "loss"  # the first of a key stays
+        assert two.names() == ["meaning/x"]
+        assert two.spent() == Spend()
+
+
 def test_runs_in_one_database_do_not_see_each_other(place: str) -> None:
     with Store.open(place, run="one") as one, Store.open(place, run="two") as two:
         one.add_verdicts([verdict("a", "arrival")])
