@@ -213,10 +213,10 @@ def test_white_space_in_the_description_is_free(folder: Path) -> None:
     load_model(folder)
 
 
-@pytest.mark.parametrize("format_", [3, 0, "1", None, [1]])
+@pytest.mark.parametrize("format_", [4, 0, "1", None, [1]])
 def test_another_format_is_refused_and_named(folder: Path, format_: object) -> None:
     rewrite(folder, lambda description: description.update(format=format_))
-    assert f"expected format 1 or 2, found {format_!r}; update vermilion" in refused(folder)
+    assert f"expected format 1 to 3, found {format_!r}; update vermilion" in refused(folder)
 
 
 @pytest.mark.parametrize("content", ["[]", "null", '"model"', "[" * 100_000])

@@ -11,6 +11,8 @@ from vermilion.errors import InputError
 from vermilion.types import QuestionKind
 
 HEAD_CHOICES = ("auto", "flat", "subset", "centroid")
+TASK_CHOICES = ("auto", "binary", "multi-class", "multi-label", "pairs", "hierarchical")
+IMBALANCE_CHOICES = ("auto", "none", "weights", "oversample", "undersample", "smote")
 UNCERTAINTY_CHOICES = ("margin", "entropy", "least-confidence", "committee")
 TRUST_CHOICES = ("stop", "warn", "off")
 

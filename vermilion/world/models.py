@@ -18,12 +18,16 @@ from safetensors.numpy import load, save
 
 from vermilion.errors import ModelError
 from vermilion.learn.calibrators import Calibrator, calibrated_proba, restore
+from vermilion.learn.decision_rules import Argmax, Rule, from_json
 from vermilion.learn.heads import HEADS
 from vermilion.learn.out_of_scope import OutOfScope
-from vermilion.types import FloatArray, Head, Label
+from vermilion.types import BoolArray, FloatArray, Head, Label
 
-# A folder whose probabilities need more than a temperature has the second, which older versions refuse.
-FORMAT, CALIBRATED_FORMAT = 1, 2
+# A folder whose probabilities need more than a temperature has the second, and one whose labels are not simply the
+# likeliest has the third: older versions refuse what they would get wrong.
+FORMAT, CALIBRATED_FORMAT, RULED_FORMAT = 1, 2, 3
+FORMATS = (FORMAT, CALIBRATED_FORMAT, RULED_FORMAT)
+TASKS = ("binary", "multi-class", "multi-label", "hierarchical")
 # What the names of the arrays that tell out-of-scope texts begin with.
 SCOPE = "out_of_scope."
 TENSORS, DESCRIPTION, CARD = "model.safetensors", "model.json", "MODEL_CARD.md"
@@ -45,6 +49,9 @@ class SavedModel:
         What comes after the temperature.
     out_of_scope : OutOfScope or None
         Tells how foreign a text looks; models made before there was one have none.
+    task : {"binary", "multi-class", "multi-label", "hierarchical"}
+    rule : Rule
+        How probabilities become labels.
     """
 
     kind: str
@@ -56,10 +63,27 @@ class SavedModel:
     origin: dict[str, Any] = field(default_factory=dict)
     calibrator: Calibrator | None = None
     out_of_scope: OutOfScope | None = None
+    task: str = "multi-class"
+    rule: Rule = Argmax()
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
-        """Return calibrated probabilities, shape (n, n_labels)."""
+        """Return calibrated probabilities, shape (n, K), a column for each of the head's classes.
+
+        Rows sum to 1, but where a text may have several labels.
+        """
+        if self.task == "multi-label":
+            return self.head.predict_proba(X)
         return calibrated_proba(self.head, X, self.temperature, self.calibrator)
+
+    def decide(self, proba: FloatArray) -> BoolArray:
+        """Return which labels each row has, shape (n, len(labels)), for what `predict_proba` gave."""
+        columns = self.head.classes_
+        if len(columns) == len(self.labels):
+            return self.rule.decide(proba)
+        # A group of labels has no column of its own.
+        spread = np.zeros((len(proba), len(self.labels)), dtype=proba.dtype)
+        spread[:, columns] = proba
+        return self.rule.decide(spread)
 
 
 def save_model(folder: Path, model: SavedModel, card: str) -> None:
@@ -72,13 +96,15 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
     """
     tensors = save({name: np.ascontiguousarray(value) for name, value in _tensors(model).items()})
     description: dict[str, Any] = {
-        "format": FORMAT if model.calibrator is None else CALIBRATED_FORMAT,
+        "format": _format(model),
         "head": {"kind": model.kind, "params": model.head.get_params()},
         "classes": [int(number) for number in model.head.classes_],
         "labels": [asdict(label) for label in model.labels],
         "temperature": model.temperature,
         "encoder": {"name": model.encoder, "digest": model.encoder_digest},
         "origin": model.origin,
+        "task": model.task,
+        "decision": model.rule.to_json(),
     }
     if model.calibrator is not None:
         description["calibration"] = model.calibrator.to_json()
@@ -100,6 +126,12 @@ def save_model(folder: Path, model: SavedModel, card: str) -> None:
         ) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _format(model: SavedModel) -> int:
+    if model.rule != Argmax() or model.task == "multi-label":
+        return RULED_FORMAT
+    return FORMAT if model.calibrator is None else CALIBRATED_FORMAT
 
 
 def _tensors(model: SavedModel) -> dict[str, NDArray[Any]]:
@@ -173,9 +205,9 @@ def _describe(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read as JSON ({error}); run again") from None
     found = description.get("format") if isinstance(description, dict) else None
-    if not isinstance(description, dict) or found not in (FORMAT, CALIBRATED_FORMAT):
+    if not isinstance(description, dict) or found not in FORMATS:
         raise ModelError(
-            f"{path}: expected format {FORMAT} or {CALIBRATED_FORMAT}, found {found!r:.40}; "
+            f"{path}: expected format {FORMAT} to {RULED_FORMAT}, found {found!r:.40}; "
             "update vermilion, or run again"
         )
     return description
@@ -200,6 +232,8 @@ def _restore(folder: Path, description: dict[str, Any], tensors: bytes) -> Saved
             description["origin"],
             _calibrator(description, len(classes)),
             _out_of_scope(description, arrays),
+            _task(description),
+            _rule(description, len(labels)),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, SafetensorError) as error:
         raise ModelError(f"{folder / DESCRIPTION}: a part is missing or wrong ({error}); run again") from None
@@ -207,6 +241,17 @@ def _restore(folder: Path, description: dict[str, Any], tensors: bytes) -> Saved
 
 def _calibrator(description: dict[str, Any], n_columns: int) -> Calibrator | None:
     return restore(description["calibration"], n_columns) if "calibration" in description else None
+
+
+def _task(description: dict[str, Any]) -> str:
+    task = description.get("task", "multi-class")
+    if task not in TASKS:
+        raise ValueError(f"task {task!r:.40}")
+    return str(task)
+
+
+def _rule(description: dict[str, Any], n_labels: int) -> Rule:
+    return from_json(description["decision"], n_labels) if "decision" in description else Argmax()
 
 
 def _out_of_scope(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> OutOfScope | None:
