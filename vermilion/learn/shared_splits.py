@@ -1,0 +1,124 @@
+"""One set of splits for every encoder: which rows are held out, and which few are learned from, whatever the vectors.
+
+`learn.folds` deals rows by the values of their vectors, which differ from encoder to encoder. Here the order of the
+rows decides, so that two encoders are compared on the same held-out rows, learned from the same others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from vermilion.learn.folds import fold_numbers
+from vermilion.types import IntArray
+
+FOLDS = 5
+# A label keeps so many rows in a sample, if it has them.
+LEAST_ROWS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Folds of labelled rows, and an order of the rows of each label.
+
+    Attributes
+    ----------
+    codes : ndarray of int, shape (n,)
+        Labels, 0 to K-1.
+    folds : ndarray of int, shape (n,)
+        The fold in which a row is held out; -1: never, since it is alone in its label.
+    ranks : ndarray of int, shape (n,)
+        The row's place in a random order of its label's rows.
+    seed : int
+    """
+
+    codes: IntArray
+    folds: IntArray
+    ranks: IntArray
+    seed: int
+
+    @classmethod
+    def draw(cls, codes: IntArray, seed: int, folds: int = FOLDS) -> Splits:
+        """Deal rows of labels `codes`, shape (n,), out to folds; fewer where no label has as many rows.
+
+        Examples
+        --------
+        >>> splits = Splits.draw(np.repeat([0, 1, 2], [6, 6, 1]), seed=0, folds=3)
+        >>> [len(splits.held(fold)) for fold in splits.numbers], len(splits.training(0)), len(splits.shots(0, 2))
+        ([4, 4, 4], 9, 5)
+        """
+        rng = np.random.default_rng([seed, 31])
+        sizes = np.bincount(codes)
+        numbers = fold_numbers(codes, rng.permutation(len(codes)), min(folds, max(2, int(sizes.max()))))
+        order = np.lexsort((rng.permutation(len(codes)), codes))
+        ranks = np.empty(len(codes), dtype=np.int64)
+        ranks[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return cls(codes, numbers, ranks, seed)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The folds that hold rows."""
+        return [int(number) for number in np.unique(self.folds[self.folds >= 0])]
+
+    @property
+    def labels(self) -> int:
+        """How many labels there are."""
+        return int(self.codes.max()) + 1
+
+    def held(self, fold: int) -> IntArray:
+        """Return the rows held out in a fold."""
+        return np.flatnonzero(self.folds == fold)
+
+    def training(self, fold: int) -> IntArray:
+        """Return the rows that are learned from in a fold."""
+        return np.flatnonzero(self.folds != fold)
+
+    def shots(self, fold: int, each: int) -> IntArray:
+        """Return at most `each` training rows of every label; those for fewer are among those for more."""
+        rows = self.training(fold)
+        order = rows[np.lexsort((self.ranks[rows], self.codes[rows]))]
+        starts = np.searchsorted(self.codes[order], self.codes[order])
+        few: IntArray = np.sort(order[np.arange(len(order)) - starts < each])
+        return few
+
+    def enough_for(self, each: int) -> bool:
+        """Tell whether at least half of the labels have `each` training rows in the first fold."""
+        sizes = np.bincount(self.codes[self.training(self.numbers[0])], minlength=self.labels)
+        return float((sizes >= each).mean()) >= 0.5
+
+    def each(self) -> Iterator[tuple[IntArray, IntArray]]:
+        """Yield (training rows, held-out rows) fold by fold."""
+        for number in self.numbers:
+            yield self.training(number), self.held(number)
+
+
+def sample_rows(codes: IntArray, most: int, rng: np.random.Generator) -> IntArray:
+    """Return about `most` rows drawn at random, of every label its share, but ten of each that has them.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+    most : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of int, ascending
+        All rows where there are no more than `most`; somewhat more than `most` where many labels are small.
+
+    Examples
+    --------
+    >>> rows = sample_rows(np.repeat([0, 1], [900, 12]), 100, np.random.default_rng(0))
+    >>> np.bincount(np.repeat([0, 1], [900, 12])[rows]).tolist()
+    [99, 10]
+    """
+    if len(codes) <= most:
+        return np.arange(len(codes))
+    sizes = np.bincount(codes)
+    quotas = np.maximum(np.minimum(sizes, LEAST_ROWS), np.rint(sizes * (most / len(codes))).astype(np.int64))
+    order = np.lexsort((rng.permutation(len(codes)), codes))
+    place = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    rows: IntArray = np.sort(order[place < quotas[codes[order]]])
+    return rows
