@@ -18,9 +18,9 @@ import typer
 from rich.console import Console
 
 from vermilion import __version__
-from vermilion.config import Caps, RunSettings, Worth
+from vermilion.config import Caps, RunSettings, TrainSettings, Worth
 from vermilion.errors import InputError, VermilionError
-from vermilion.screen import Screen, show_plan, show_summary, show_trust
+from vermilion.screen import Screen, show_pairs, show_plan, show_summary, show_trust
 
 if TYPE_CHECKING:
     from vermilion.red.files import Request
@@ -282,6 +282,56 @@ def _show(result: Result, request: Request, *, as_json: bool) -> None:
         ("model", folder / "model"),
     ]
     show_summary(out, result.summary, [(name, str(path)) for name, path in paths])
+
+
+@app.command()
+def train(
+    labelled: Annotated[
+        str,
+        typer.Argument(metavar="LABELLED", help="Labelled texts: .csv .tsv .jsonl .parquet, or - for stdin."),
+    ],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder of the model; replaced where there is one.")],
+    labels: Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    label_separator: Annotated[
+        str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
+    ] = None,
+    encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
+    base_url: EncoderUrl = None,
+    head: Annotated[str, typer.Option(help="auto, flat, subset or centroid.")] = "auto",
+    task: Annotated[
+        str, typer.Option(help="auto, binary, multi-class, multi-label, pairs or hierarchical.")
+    ] = "auto",
+    imbalance: Annotated[
+        str, typer.Option(help="Rare labels: auto, none, weights, oversample, undersample or smote.")
+    ] = "auto",
+    threshold: Annotated[
+        str, typer.Option(help="auto, f1, cost:FP,FN, precision:P, recall:R or a number from 0 to 1.")
+    ] = "auto",
+    positive: Annotated[
+        str | None, typer.Option(help="Of two labels the one that --threshold is about; else the rarer.")
+    ] = None,
+    vectors: Annotated[Path | None, typer.Option(help="Folder in which vectors are kept.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    skip_bad_rows: SkipBadRows = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was chosen, and why, as JSON.")] = False,
+) -> None:
+    """Learn a model from LABELLED alone, with no pool and no expert; print what was chosen, and why."""
+    settings = TrainSettings(encoder, head, task, imbalance, threshold, positive, seed, base_url).checked()
+    from vermilion.choose.train import Request, train_files
+    from vermilion.world.source import Columns
+
+    columns = Columns(text_column, label_column, label_separator=label_separator)
+    request = Request(labelled, out_dir, labels, columns, vectors, skip_bad_rows)
+    trained = train_files(request, settings, Screen(err))
+    _list_left_out(trained.left_out, f"{out_dir}.left_out.jsonl")
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(trained.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        return
+    show_pairs(out, [*trained.lines, ("model", str(out_dir))])
 
 
 @app.command()

@@ -130,6 +130,106 @@ class RunSettings:
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a threshold on a probability is to be good for.
+
+    Attributes
+    ----------
+    by : {"auto", "f1", "cost", "precision", "recall", "fixed"}
+        "auto" is F1 where there are examples enough to tell, else 0.5.
+    value : float
+        The wanted precision or recall, the cost of a false positive, or the fixed threshold.
+    other : float
+        The cost of a false negative.
+    """
+
+    by: Literal["auto", "f1", "cost", "precision", "recall", "fixed"] = "auto"
+    value: float = 0.5
+    other: float = 1.0
+
+    @classmethod
+    def parse(cls, given: str) -> Goal:
+        """Return what `auto`, `f1`, `cost:FP,FN`, `precision:P`, `recall:R` or a number asks for.
+
+        Raises
+        ------
+        InputError
+            It is none of these, or a number is out of its bounds.
+
+        Examples
+        --------
+        >>> Goal.parse("cost:1,5")
+        Goal(by='cost', value=1.0, other=5.0)
+        """
+        kind, _, rest = given.partition(":")
+        try:
+            if given in ("auto", "f1"):
+                return cls(given)  # type: ignore[arg-type]
+            if kind == "cost":
+                positive, negative = (float(part) for part in rest.split(","))
+                if 0 < positive < math.inf and 0 < negative < math.inf:
+                    return cls("cost", positive, negative)
+            elif (share := float(rest if kind in ("precision", "recall") else given)) <= 1 and share >= 0:
+                return cls(kind if kind in ("precision", "recall") else "fixed", share)  # type: ignore[arg-type]
+        except ValueError:
+            pass
+        forms = "auto, f1, cost:FP,FN, precision:P, recall:R or a number from 0 to 1"
+        raise InputError(forms, repr(given), "--threshold", "give one of them")
+
+    def __str__(self) -> str:
+        if self.by in ("auto", "f1"):
+            return self.by
+        if self.by == "cost":
+            return f"cost:{self.value:g},{self.other:g}"
+        return f"{self.value:g}" if self.by == "fixed" else f"{self.by}:{self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """All that steers learning from labelled texts alone.
+
+    Attributes
+    ----------
+    task : str
+        One of TASK_CHOICES; "auto" infers it from the data.
+    imbalance : str
+        One of IMBALANCE_CHOICES; what is done about rare labels.
+    threshold : str
+        See `Goal.parse`; of the positive label of two, or of each label where a text may have several.
+    positive : str or None
+        Of two labels the one that the threshold is about; None: the rarer one.
+    """
+
+    encoder: str = "minilm"
+    head: str = "auto"
+    task: str = "auto"
+    imbalance: str = "auto"
+    threshold: str = "auto"
+    positive: str | None = None
+    seed: int = 0
+    base_url: str | None = None
+
+    @property
+    def goal(self) -> Goal:
+        """What the threshold is to be good for."""
+        return Goal.parse(self.threshold)
+
+    def checked(self) -> TrainSettings:
+        """Return the settings themselves, each of them within its bounds.
+
+        Raises
+        ------
+        InputError
+            Names the option, what it may be and what came.
+        """
+        _one_of("--task", self.task, TASK_CHOICES)
+        _one_of("--imbalance", self.imbalance, IMBALANCE_CHOICES)
+        _whole("--seed", self.seed, 0)
+        Goal.parse(self.threshold)
+        return self
+
+
 def check_out_of_scope(rate: object) -> None:
     """Raise InputError where a rate of false alarms is not a share that makes sense."""
     _within("--out-of-scope", rate, (0, 0.5), "a share from 0 to 0.5")

@@ -122,12 +122,12 @@ def _share(share: float | None) -> str:
 
 def show_plan(console: Console, plan: Plan) -> None:
     """Print what a run is about to do, before it spends anything."""
-    _print_pairs(console, plan.lines())
+    show_pairs(console, plan.lines())
 
 
 def show_trust(console: Console, trust: Trust) -> None:
     """Print what is known of an expert, for whoever decides whether it is worth its price."""
-    _print_pairs(console, trust_lines(trust))
+    show_pairs(console, trust_lines(trust))
 
 
 def show_summary(console: Console, summary: Summary, paths: Sequence[tuple[str, str]]) -> None:
@@ -136,10 +136,10 @@ def show_summary(console: Console, summary: Summary, paths: Sequence[tuple[str, 
     console.print(
         Text("Done" if not summary.stopped.startswith("cap") else "Stopped by a cap", style="bold red")
     )
-    _print_pairs(console, [*headlines(summary), *paths])
+    show_pairs(console, [*headlines(summary), *paths])
 
 
-def _print_pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
+def show_pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
     """Print a name and its value a line; no value is ever cut, since a path may be copied from here."""
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:

@@ -64,7 +64,7 @@ class SavedModel:
     calibrator: Calibrator | None = None
     out_of_scope: OutOfScope | None = None
     task: str = "multi-class"
-    rule: Rule = Argmax()
+    rule: Rule = field(default_factory=Argmax)
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return calibrated probabilities, shape (n, K), a column for each of the head's classes.

@@ -84,5 +84,8 @@ def _several(labelled: Texts, place: int, named: str) -> InputError:
 def _refuse_single_texts(labelled: Texts) -> None:
     if not all(map(is_pair, labelled.texts)):
         raise InputError(
-            "columns text_a and text_b", "one text a row", "--task pairs", "name both columns, or leave --task out"
+            "columns text_a and text_b",
+            "one text a row",
+            "--task pairs",
+            "name both columns, or leave --task out",
         )

@@ -1,0 +1,1 @@
+"""Which model suits the data, and how good it is."""

@@ -1,0 +1,74 @@
+"""What is learned from, what was learned, and who learns which task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vermilion.config import TrainSettings
+from vermilion.learn.calibrators import Calibrator
+from vermilion.learn.decision_rules import Rule
+from vermilion.types import BoolArray, FloatArray, Head, IntArray, Label
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Distinct labelled texts as vectors.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d)
+    y : tuple of tuple of int
+        The numbers of each text's labels.
+    labels : tuple of Label
+        Where labels are grouped, with the groups.
+    task : {"binary", "multi-class", "multi-label", "hierarchical"}
+    """
+
+    X: FloatArray
+    y: tuple[tuple[int, ...], ...]
+    labels: tuple[Label, ...]
+    task: str
+    settings: TrainSettings
+
+    @property
+    def codes(self) -> IntArray:
+        """The one label of each text, shape (n,)."""
+        return np.array([row[0] for row in self.y], dtype=np.int64)
+
+    @property
+    def indicator(self) -> BoolArray:
+        """Which labels each text has, shape (n, n_labels)."""
+        chosen = np.zeros((len(self.y), len(self.labels)), dtype=np.bool_)
+        for place, numbers in enumerate(self.y):
+            chosen[place, list(numbers)] = True
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A fitted head, the rule that goes with it, and how both came about.
+
+    Attributes
+    ----------
+    kind : str
+        A key of HEADS.
+    findings : dict
+        What was compared and chosen: plain JSON, kept in the model's origin.
+    lines : tuple of (name, value)
+        The same in words, for the terminal and the model card.
+    """
+
+    kind: str
+    head: Head
+    temperature: float
+    rule: Rule
+    findings: dict[str, Any] = field(default_factory=dict)
+    lines: tuple[tuple[str, str], ...] = ()
+    calibrator: Calibrator | None = None
+
+
+Learner = Callable[[Lesson], Learned]
