@@ -189,20 +189,46 @@ def test_a_run_that_was_recorded_ends_the_same(tmp_path: Path, rate: float | Non
     assert again.drawn == outcome.drawn
 
 
-def test_one_none_settles_a_text_only_where_it_looks_foreign() -> None:
-    problem = make_problem(n_labels=4, n_open=4)
+def test_a_refused_text_is_asked_about_again_unless_it_looks_foreign() -> None:
     state = State.empty(4)
     state.foreign = np.array([True, False, False, False])
     step = Step("round", tuple(Asked(row, (0, 1)) for row in range(3)))
     answers = {0: Verdict("k", None), 1: Verdict("k", None), 2: Verdict("k", "a")}
-    state.apply(problem, step, answers, 0)
-    assert state.refused(4, "choose").tolist() == [True, False, False, False]
+    state.apply(make_problem(n_labels=4, n_open=4), step, answers, 0)
     assert state.eligible(4).tolist() == [False, True, False, True]
-    state.tries[1] = MOST_TRIES
-    assert state.refused(4, "choose").tolist() == [True, True, False, False]
-    state.ruled_out[1] = (0, 1, 2, 3)
-    state.foreign = None
-    assert state.refused(4, "validate").tolist() == [False, True, False, False]
+
+
+def after_refusals(unlisted: float, refused: int, asked: int = 40) -> State:
+    """Return the state after questions that left so much probability out, the first of them refused."""
+    state = State.empty(asked)
+    step = Step("round", tuple(Asked(row, (0, 1)) for row in range(asked)))
+    answers = {row: Verdict("k", None if row < refused else "a") for row in range(asked)}
+    state.note_unlisted(step, answers, np.full(asked, unlisted))
+    state.apply(make_problem(n_labels=4, n_open=asked), step, answers, 0)
+    return state
+
+
+def test_refusals_mean_no_label_only_where_they_are_more_than_the_lists_left_out() -> None:
+    assert after_refusals(0.3, 12).refused(4, "choose").sum() == 0
+    foreign = after_refusals(0.02, 12)
+    assert foreign.refused(4, "choose").tolist() == [True] * 12 + [False] * 28
+    assert foreign.no_label(4, "choose")[:12].min() > 0.9
+    assert foreign.refused(4, "validate").sum() == 0  # one "no" says nothing of other labels
+
+
+def test_a_second_list_multiplies_what_is_left() -> None:
+    state = after_refusals(0.3, 12)
+    step = Step("round", (Asked(0, (2,)),))
+    state.note_unlisted(step, {0: Verdict("k", None)}, np.array([0.1]))
+    assert state.unlisted[:2].tolist() == pytest.approx([0.03, 0.3])
+
+
+def test_all_labels_ruled_out_mean_none_and_so_do_three_lists_of_unknown_weight() -> None:
+    state = State.empty(3)
+    state.ruled_out = {0: (0, 1, 2, 3), 1: (0, 1), 2: (0, 1)}
+    state.tries[:] = [1, MOST_TRIES, 1]
+    assert state.refused(4, "validate").tolist() == [True, False, False]
+    assert state.refused(4, "choose").tolist() == [True, True, False]
 
 
 def test_a_text_without_label_agrees_where_the_expert_finds_none_right() -> None:

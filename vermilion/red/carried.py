@@ -38,6 +38,9 @@ class Known:
         Labels that the expert said are not right.
     tries : int
         How often the answer was "none of these".
+    unlisted : float or None
+        How likely the right label was not among those the expert was shown; None where that is not known, or no longer
+        true since a label was added.
     """
 
     text: str
@@ -45,6 +48,7 @@ class Known:
     proposed: str | None = None
     ruled_out: tuple[str, ...] = ()
     tries: int = 0
+    unlisted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ def state_of(problem: Problem, carried: Carried) -> State:
         if known.ruled_out:
             state.ruled_out[row] = tuple(sorted(number[name] for name in known.ruled_out))
         state.tries[row] = known.tries
+        if known.unlisted is not None:
+            state.unlisted[row] = known.unlisted
     return state
 
 
@@ -161,6 +167,7 @@ def known_of(problem: Problem, state: State) -> tuple[Known, ...]:
             names[state.proposed[row]] if state.proposed[row] >= 0 else None,
             tuple(names[label] for label in state.ruled_out.get(row, ())),
             int(state.tries[row]),
+            float(state.unlisted[row]) if np.isfinite(state.unlisted[row]) else None,
         )
         for row in rows
     )

@@ -30,7 +30,7 @@ from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
 from vermilion.red.record import Certificate, RoundRecord
 from vermilion.red.state import State, Step, Tally
-from vermilion.types import BoolArray, IntArray, Meter, QuestionKind
+from vermilion.types import BoolArray, FloatArray, IntArray, Meter, QuestionKind
 
 UNCERTAIN_GAP = 0.5
 EARLY_AUDITS = 2
@@ -81,6 +81,11 @@ class Outcome:
     def refused(self) -> BoolArray:
         """Open texts for which the expert found no label, shape (n_open,)."""
         return self.state.refused(len(self.model.head.classes_), self.ask)
+
+    @cached_property
+    def no_label(self) -> FloatArray:
+        """Probability that no label fits, by the expert's answers, shape (n_open,)."""
+        return self.state.no_label(len(self.model.head.classes_), self.ask)
 
     @cached_property
     def flagged(self) -> BoolArray:
@@ -175,7 +180,7 @@ class Loop:
             # Before the audit's answers, since it speaks of what was decided without them.
             nulls = self._nulls() if step.kind == "audit" and not closed else None
             population = Population.of(self.problem, self.state, fitted.proposals, nulls)
-            step, tally = self._ask(number, step, closed=closed)
+            step, tally = self._ask(number, step, fitted.proposals, closed=closed)
             agreement = self._agreement(step, tally, population)
             self._record(fitted, tally, agreement, time.perf_counter() - start)
             if step.kind == "audit" and not closed:
@@ -344,7 +349,7 @@ class Loop:
         audited = int(self.weights[self.state.unsettled].sum())
         return audited, int(self.weights.sum()) - audited
 
-    def _ask(self, number: int, step: Step, *, closed: bool) -> tuple[Step, Tally]:
+    def _ask(self, number: int, step: Step, proposals: Proposals, *, closed: bool) -> tuple[Step, Tally]:
         """Ask a step and take its answers in; where a cap comes first, cut the record to those."""
         self.population = self._population()
         kind = "choose" if step.kind == "audit" else self.settings.ask
@@ -358,6 +363,7 @@ class Loop:
             step = step.only(sorted(found))
             verdicts = {new: found[place] for new, place in enumerate(sorted(found))}
             self.store.put(_name(number), step.as_json())
+        self.state.note_unlisted(step, verdicts, proposals.unlisted(step.asked))
         tally = self.state.apply(self.problem, step, verdicts, len(self.rounds))
         self.steps.append(step)
         self.tallies.append(tally)

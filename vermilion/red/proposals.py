@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +13,10 @@ from vermilion.learn.uncertainty import SCORES, disagreement, likeliest, margin
 from vermilion.red.asking import Confirmed, confirmed
 from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
+from vermilion.red.state import Asked
 from vermilion.types import FloatArray, Head, IntArray
 
 CHUNK = 2048
-SHOWN_CANDIDATES = 5
-
-Candidates = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,14 @@ class Proposals:
     proba: FloatArray
     score: FloatArray
     gap: FloatArray
+
+    def unlisted(self, asked: Sequence[Asked]) -> FloatArray:
+        """Return for each question the probability that none of its options is right, shape (n_asked,)."""
+        listed = [
+            self.proba[one.row][np.isin(self.labels[one.row], one.options)].sum(dtype=np.float64)
+            for one in asked
+        ]
+        return np.clip(1 - np.array(listed, dtype=np.float64), 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,31 +179,3 @@ def _rule_out(row: FloatArray, labels: Sequence[int]) -> None:
         return
     left = np.setdiff1d(np.arange(len(row)), labels)
     row[left] = 1 / max(len(left), 1)
-
-
-def shown_candidates(names: Sequence[str], labels: IntArray, proba: FloatArray) -> list[Candidates]:
-    """Return the first candidates of each row, by name and with rounded probability.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of the numbers in `labels`.
-    labels, proba : ndarray of shape (n, width)
-        The likeliest first.
-
-    Examples
-    --------
-    >>> shown_candidates(["a", "b"], np.array([[1, 0]]), np.array([[2 / 3, 1 / 3]]))
-    [(('b', 0.666667), ('a', 0.333333))]
-    """
-    # Lists, since a Python number is made in one go for all rows: one by one takes three times as long.
-    numbers, values = labels[:, :SHOWN_CANDIDATES].tolist(), proba[:, :SHOWN_CANDIDATES].tolist()
-    return [
-        tuple((names[number], round(p, 6)) for number, p in zip(row, shares, strict=True))
-        for row, shares in zip(numbers, values, strict=True)
-    ]
-
-
-def candidate_cells(candidates: Candidates) -> list[dict[str, Any]]:
-    """Return candidates as they stand in an output file."""
-    return [{"label": label, "probability": p} for label, p in candidates]

@@ -284,8 +284,9 @@ def _translated(
     if answer is None and not ruled_out:
         return None
     proposed = now[known.proposed][0] if known.proposed and now[known.proposed] else None
-    tries = 0 if fresh or known.answer is not None else known.tries
-    return Known(known.text, answer, proposed, tuple(ruled_out) if answer is None else (), tries)
+    again = fresh or known.answer is not None
+    tries, unlisted = (0, None) if again else (known.tries, known.unlisted)
+    return Known(known.text, answer, proposed, tuple(ruled_out) if answer is None else (), tries, unlisted)
 
 
 def _successors(before: Mapping[str, Label], changes: Changes) -> dict[str, tuple[str, ...]]:

@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from vermilion.learn.no_label import no_label_proba
 from vermilion.red.problem import Problem
 from vermilion.types import BoolArray, FloatArray, IntArray, QuestionKind, Verdict
 
 # After so many "none of these" a text is left to people.
 MOST_TRIES = 3
+# A text has no label where that is likelier than not.
+LIKELY_NONE = 0.5
 # A label is plausible for a text from this probability on: what a shortlist of 98 % leaves out. A text is undecided
 # where its likeliest label has less than this.
 PLAUSIBLE, DECIDED = 0.02, 0.95
@@ -182,6 +185,8 @@ class State:
         The head's label when the text was asked about, and in which round; -1 where it was not.
     tries : ndarray of int
         How often the answer was "none of these" or "no".
+    unlisted : ndarray of float
+        The head's probability that the right label is none of those the expert was shown; NaN where it was shown none.
     ruled_out : dict of row to label numbers
     scope : Scope or None
         Where an earlier run's answers were carried over: which texts may be asked about.
@@ -202,6 +207,7 @@ class State:
     tries: IntArray
     within: BoolArray
     inherited: BoolArray
+    unlisted: FloatArray
     ruled_out: dict[int, tuple[int, ...]] = field(default_factory=dict)
     scope: Scope | None = None
     doubts: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -212,7 +218,8 @@ class State:
         """Return the state before any question about `n` texts."""
         answers, proposed, answered_in = np.full((3, n), -1, dtype=np.int64)
         nowhere = np.zeros(n, dtype=bool)
-        return cls(answers, proposed, answered_in, np.zeros(n, dtype=np.int64), ~nowhere, nowhere)
+        tries, unlisted = np.zeros(n, dtype=np.int64), np.full(n, np.nan)
+        return cls(answers, proposed, answered_in, tries, ~nowhere, nowhere, unlisted)
 
     @property
     def unsettled(self) -> BoolArray:
@@ -235,16 +242,35 @@ class State:
         return self.foreign is not None and bool(self.foreign[row]) and self.tries[row] > 0
 
     def refused(self, n_labels: int, kind: QuestionKind) -> BoolArray:
-        """Tell for which texts the expert found no label.
+        """Tell which texts more likely have no label than one that the expert was not shown."""
+        none: BoolArray = self.no_label(n_labels, kind) > LIKELY_NONE
+        return none
 
-        All are ruled out, or three lists of the likeliest; one list where the text looks foreign, too. One "no" after
-        the other to single labels tells nothing of the others.
+    def no_label(self, n_labels: int, kind: QuestionKind) -> FloatArray:
+        """Return the probability that no label fits, by the expert's refusals; 0 where it refused none.
+
+        It is 1 where all labels are ruled out. One "no" after the other to single labels tells nothing of the others.
         """
-        mask = np.zeros(len(self.answers), dtype=bool)
-        for row, labels in self.ruled_out.items():
-            often = self.tries[row] >= MOST_TRIES or self._refused_once(row)
-            mask[row] = len(labels) >= n_labels or (kind == "choose" and often)
-        return mask & (self.answers < 0)
+        refused = np.zeros(len(self.answers), dtype=bool)
+        refused[list(self.ruled_out)] = True
+        refused &= self.answers < 0
+        proba = np.zeros(len(self.answers))
+        if kind == "choose":
+            shown = np.isfinite(self.unlisted)
+            proba[shown] = no_label_proba(self.unlisted[shown], refused[shown])
+            # Of answers from before labels were changed it is not known how likely the labels shown were.
+            proba[refused & ~shown & (self.tries >= MOST_TRIES)] = 1.0
+        proba[[row for row, labels in self.ruled_out.items() if refused[row] and len(labels) >= n_labels]] = (
+            1.0
+        )
+        return proba
+
+    def note_unlisted(self, step: Step, verdicts: Mapping[int, Verdict], unlisted: FloatArray) -> None:
+        """Take down how likely the right label is not among those shown, of each question answered: shape (asked,)."""
+        for place in verdicts:
+            row, before = step.asked[place].row, self.unlisted[step.asked[place].row]
+            # Probabilities are of what earlier questions about the text have left.
+            self.unlisted[row] = unlisted[place] * (before if np.isfinite(before) else 1.0)
 
     def apply(self, problem: Problem, step: Step, verdicts: Mapping[int, Verdict], round_: int) -> Tally:
         """Take in the verdicts on a step, by their place in it."""
