@@ -30,7 +30,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 DOORS: dict[str, tuple[str, ...]] = {
     "numpy": ("vermilion.*",),
     "scipy": ("vermilion.learn.*", "vermilion.world.encoders*"),
-    "threadpoolctl": ("vermilion.learn.threads", "vermilion.red.predict"),
+    "threadpoolctl": ("vermilion.learn.threads", "vermilion.world.predictor"),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.red.estimator"),
     "umap": ("vermilion.learn.subsets",),
     "polars": ("vermilion.world.data*", "vermilion.world.rows"),

@@ -12,9 +12,9 @@ import pytest
 from vermilion.errors import InputError, ModelError
 from vermilion.learn.heads import FlatHead
 from vermilion.learn.out_of_scope import SCORES, fit_out_of_scope
-from vermilion.red.predict import Predictor, with_rate
 from vermilion.types import FloatArray, Label, Texts
 from vermilion.world.models import SavedModel, load_model, save_model
+from vermilion.world.predictor import Predictor, with_rate
 
 DIMENSION = 12
 LABELS = tuple(Label(name) for name in "abcdefgh")
@@ -81,7 +81,7 @@ def test_an_older_model_still_labels_but_cannot_tell(tmp_path: Path) -> None:
     assert loaded.out_of_scope is None
     assert [row["label"] for row in rows(loaded)[:8]] == list("abcdefgh")
     assert with_rate(loaded, None, "model") is loaded
-    with pytest.raises(InputError, match="run again"):
+    with pytest.raises(InputError, match="learn it by vermilion run"):
         with_rate(loaded, 0.05, "model")
 
 

@@ -17,12 +17,13 @@ from typer.testing import CliRunner
 from vermilion import __version__, cli, scale
 from vermilion.errors import ClusterError, InputError, MissingExtraError, ModelError
 from vermilion.learn.heads import FlatHead
-from vermilion.red.predict import Predictor, predict_file
+from vermilion.red.predict import predict_file
 from vermilion.red.progress import Silent
 from vermilion.scale import Cluster, Input, encode_file, encode_on_ray, predict_on_ray
 from vermilion.types import Encoder, Label, Texts
 from vermilion.world.encoders import load_encoder
 from vermilion.world.models import SavedModel
+from vermilion.world.predictor import Predictor
 from vermilion.world.source import BadRows, Columns
 from vermilion.world.vectors import VectorCache
 

@@ -353,9 +353,10 @@ def predict(
     """Label every text of INPUT with MODEL; memory stays bounded whatever INPUT's size."""
     target = out_file or ("labels.jsonl" if source == "-" else f"{Path(source).with_suffix('')}.labels.jsonl")
     cluster = _cluster(ray, workers)
-    from vermilion.red.predict import Predictor, predict_file, with_rate
+    from vermilion.red.predict import predict_file
     from vermilion.scale import Input, predict_on_ray
     from vermilion.world.models import load_model
+    from vermilion.world.predictor import Predictor, with_rate
     from vermilion.world.source import BadRows, Columns
 
     loaded = with_rate(load_model(model), out_of_scope, str(model))

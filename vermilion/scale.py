@@ -24,13 +24,13 @@ import numpy as np
 from vermilion import __version__
 from vermilion.errors import ClusterError, InputError, MissingExtraError, VermilionError
 from vermilion.red import predict
-from vermilion.red.predict import Predictor
 from vermilion.red.progress import Progress
 from vermilion.types import Encoder, Texts
 from vermilion.world.data import iter_texts
 from vermilion.world.data_writer import RowWriter, json_lines, replacing
 from vermilion.world.encoders import available_cores, load_encoder
 from vermilion.world.models import SavedModel
+from vermilion.world.predictor import Predictor
 from vermilion.world.source import BadRow, BadRows, Columns
 from vermilion.world.vectors import VectorCache
 

@@ -169,6 +169,11 @@ class Tree:
                     mass[:, self.parents[number]] += mass[:, number]
         return mass
 
+    def depths(self) -> tuple[int, ...]:
+        """Return how far below the top each label is."""
+        depth = {number: place for place, level in enumerate(self._downwards()) for number in level}
+        return tuple(depth[number] for number in range(len(self.parents)))
+
     def _downwards(self) -> list[list[int]]:
         """Return the labels by level, from the top."""
         levels: list[list[int]] = [[place for place, above in enumerate(self.parents) if above < 0]]

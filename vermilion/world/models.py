@@ -77,13 +77,16 @@ class SavedModel:
 
     def decide(self, proba: FloatArray) -> BoolArray:
         """Return which labels each row has, shape (n, len(labels)), for what `predict_proba` gave."""
+        return self.rule.decide(self.spread(proba))
+
+    def spread(self, proba: FloatArray) -> FloatArray:
+        """Return a column for each label, shape (n, len(labels)): a group that no text has is no class of the head."""
         columns = self.head.classes_
         if len(columns) == len(self.labels):
-            return self.rule.decide(proba)
-        # A group of labels has no column of its own.
-        spread = np.zeros((len(proba), len(self.labels)), dtype=proba.dtype)
-        spread[:, columns] = proba
-        return self.rule.decide(spread)
+            return proba
+        wide = np.zeros((len(proba), len(self.labels)), dtype=proba.dtype)
+        wide[:, columns] = proba
+        return wide
 
 
 def save_model(folder: Path, model: SavedModel, card: str) -> None:
