@@ -52,7 +52,8 @@ def _decided(
         source: Source = "verified" if answer == state.proposed[row] else "corrected"
         return Decision(id_, text, names[answer], 1.0, source, max(asked_in, 0), candidates)
     if outcome.refused[row]:
-        return Decision(id_, text, None, 1.0, "none", asked_in, candidates, looks)
+        sure = round(float(outcome.no_label[row]), 6)
+        return Decision(id_, text, None, sure, "none", asked_in, candidates, looks)
     if outcome.flagged[row]:
         return Decision(id_, text, None, looks or 0.0, "out_of_scope", last, candidates, looks)
     # Where a label was added since, "none of these" speaks of the others alone.

@@ -13,6 +13,7 @@ from vermilion.learn.uncertainty import SCORES, disagreement, likeliest, margin
 from vermilion.red.asking import Confirmed, confirmed
 from vermilion.red.pool import Pool
 from vermilion.red.problem import Problem
+from vermilion.red.state import Asked
 from vermilion.types import FloatArray, Head, IntArray
 
 CHUNK = 2048
@@ -37,6 +38,14 @@ class Proposals:
     proba: FloatArray
     score: FloatArray
     gap: FloatArray
+
+    def unlisted(self, asked: Sequence[Asked]) -> FloatArray:
+        """Return for each question the probability that none of its options is right, shape (n_asked,)."""
+        listed = [
+            self.proba[one.row][np.isin(self.labels[one.row], one.options)].sum(dtype=np.float64)
+            for one in asked
+        ]
+        return np.clip(1 - np.array(listed, dtype=np.float64), 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
