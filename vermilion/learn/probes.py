@@ -1,4 +1,4 @@
-"""What a simple classifier makes of an encoder's vectors: linear, nearest centroid, nearest neighbours, few examples."""
+"""What a simple classifier makes of an encoder's vectors: linear, centroid, nearest neighbours, few examples."""
 
 from __future__ import annotations
 

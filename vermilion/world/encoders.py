@@ -24,7 +24,9 @@ import numpy as np
 from vermilion.errors import InputError, MissingExtraError, ModelError
 from vermilion.types import Encoder, FloatArray, IntArray
 from vermilion.world.encoders_endpoint import EndpointEncoder
+from vermilion.world.encoders_fastembed import FastembedEncoder
 from vermilion.world.encoders_joined import JoinedEncoder, split_spec
+from vermilion.world.encoders_model2vec import Model2VecEncoder
 from vermilion.world.vectors import unit_rows
 from vermilion.world.weights import PinnedFile, digest_of, folder_hashes
 
@@ -254,20 +256,28 @@ ENCODERS: dict[str, Callable[[EncoderOptions], Encoder]] = {
     "static": lambda options: StaticEncoder(),
     "st": lambda options: SentenceTransformerEncoder(options.model),
     "openai": lambda options: EndpointEncoder(options.model, base_url=options.base_url),
+    "fastembed": lambda options: FastembedEncoder(
+        options.model, threads=options.threads or available_cores()
+    ),
+    "model2vec": lambda options: Model2VecEncoder(options.model),
 }
-NEEDS_MODEL = frozenset({"st", "openai"})
-FORMS = "minilm, static, st:NAME, openai:NAME or two of them as in minilm+static"
+NEEDS_MODEL = frozenset({"st", "openai", "fastembed", "model2vec"})
+FORMS = (
+    "minilm, static, st:NAME, openai:NAME, fastembed:NAME, model2vec:NAME or two of them as in minilm+static"
+)
 
 
 def load_encoder(spec: str, *, base_url: str | None = None, threads: int | None = None) -> Encoder:
-    """Return the encoder that `spec` names: minilm, static, st:NAME, openai:NAME or two of them, joined by +.
+    """Return the encoder that `spec` names: minilm, static, KIND:NAME, or two of them, joined by +.
+
+    The kinds are st (sentence-transformers), openai (any compatible endpoint), fastembed and model2vec.
 
     Parameters
     ----------
     base_url : str, optional
         Where an `openai:` encoder's endpoint is; by default OPENAI_BASE_URL, then OpenAI itself.
     threads : int, optional
-        Cores for `minilm`; by default all that the process may run on.
+        Cores for `minilm` and fastembed; by default all that the process may run on.
 
     Raises
     ------
@@ -283,8 +293,8 @@ def load_encoder(spec: str, *, base_url: str | None = None, threads: int | None 
     (2, 256)
     >>> load_encoder("minlm+static")
     Traceback (most recent call last):
-    vermilion.errors.InputError: --encoder: expected minilm, static, st:NAME, openai:NAME or two of them as in
-    minilm+static, found 'minlm+static'; did you mean minilm+static?
+    vermilion.errors.InputError: --encoder: expected minilm, static, st:NAME, openai:NAME,
+    fastembed:NAME, model2vec:NAME or two of them as in minilm+static, found 'minlm+static'; did you mean minilm+static?
     """
     parts = split_spec(spec)
     if not all(map(_is_known, parts)):

@@ -15,7 +15,7 @@ SECOND_WEIGHT = 0.5
 # Texts given to an encoder at once: its vectors exist beside the joined ones, but never all of them.
 CHUNK_TEXTS = 4096
 # The name of a model may have a plus sign of its own, as in st:/models/c++.
-JOINT = re.compile(r"\+(?=(?:minilm|static)(?:\+|$)|(?:st|openai):)")
+JOINT = re.compile(r"\+(?=(?:minilm|static)(?:\+|$)|(?:st|openai|fastembed|model2vec):)")
 
 
 class JoinedEncoder:
@@ -32,6 +32,11 @@ class JoinedEncoder:
         self.dimension = first.dimension + second.dimension
         self.digest = digest_of(self.name, first.digest, second.digest, ["joined", SECOND_WEIGHT, 1])
         self._first, self._second = first, second
+
+    @property
+    def parts(self) -> tuple[Encoder, Encoder]:
+        """The two encoders, first and second."""
+        return self._first, self._second
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Return float32 unit rows, shape (len(texts), dimension)."""

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from vermilion.errors import ModelError
 
+# Files of a sentence-transformers folder that may change its vectors.
+KINDS = frozenset({".safetensors", ".bin", ".json", ".txt", ".model"})
+
 
 @dataclass(frozen=True, slots=True)
 class PinnedFile:
@@ -92,12 +95,11 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def folder_hashes(folder: Path) -> dict[str, str]:
+def folder_hashes(folder: Path, kinds: frozenset[str] = KINDS) -> dict[str, str]:
     """Return the sha256 of each file of a model's folder that may change its vectors, by relative path.
 
     These are weights, JSON and vocabularies; a README or an example is not among them.
     """
-    kinds = {".safetensors", ".bin", ".json", ".txt", ".model"}
     hashes = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix in kinds):
         with path.open("rb") as file:
