@@ -38,7 +38,7 @@ from vermilion.red.report import render_report
 from vermilion.red.trust import Compared, Counted, MixedUp, SecondOpinion, Trust
 from vermilion.types import Source
 
-CHARTS = {"uncertain", "agreement", "sources", "confidence", "effort", "kappa", "reliability"}
+CHARTS = {"uncertain", "agreement", "sources", "worth", "confidence", "effort", "kappa", "reliability"}
 VOID = {"meta", "input", "br", "link", "img"}
 PAYLOADS = (
     "</script><script>document.title='owned'</script>",

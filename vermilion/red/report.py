@@ -74,7 +74,8 @@ def _view(data: ReportData) -> dict[str, Any]:
     summary = data.summary
     charts = report_charts.charts(data)
     calibration = report_calibration.calibration_section(summary.calibration, simulated=summary.simulated)
-    drawn = [*charts, calibration.chart] if calibration else charts
+    worth = report_worth.worth_section(summary)
+    drawn = [*charts, *(section.chart for section in (worth, calibration) if section)]
     assets = _assets()
     view: dict[str, Any] = {
         "data": data,
@@ -88,7 +89,7 @@ def _view(data: ReportData) -> dict[str, Any]:
         "certificates": report_certificates.certificate_section(summary),
         "health": report_health.health_section(summary.health) if summary.health else None,
         "heads": report_tables.heads_table(summary.heads_compared) if summary.heads_compared else None,
-        "worth": report_worth.worth_section(summary),
+        "worth": worth,
         "trust": report_trust.trust_section(summary.trust) if summary.trust else None,
         "scope": report_scope.scope_section(summary, data.proposed),
         "labels": report_tables.label_rows(data.label_counts),

@@ -55,7 +55,7 @@ def _table(kind: str, groups: Sequence[GroupCertificate], *, simulated: bool) ->
     audited = [group for group in groups if group.kind == kind and group.n]
     told = f"{CAPTIONS[kind]}{' (simulation)' * simulated}"
     if len(audited) > 1:
-        told += f"; all {len(audited)} bounds hold at once (Bonferroni)"
+        told += f"; {'both' if len(audited) == 2 else f'all {len(audited)}'} bounds hold at once (Bonferroni)"
     return Table.of(told, COLUMNS, rows)
 
 

@@ -34,7 +34,7 @@ def _against_the_head(trust: Trust) -> Table:
             wording.percent(part.head),
             wording.points(part.gain),
             f"{wording.points(part.lower)} to {wording.points(part.upper)}",
-            f"{part.p_value:.3f}",
+            "< 0.001" if part.p_value < 0.001 else f"{part.p_value:.3f}",
         )
         for words, part in (
             ("The head is least sure", trust.disputed),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from plotly import graph_objects as go
 
 from vermilion.learn.worth import Gain
 from vermilion.red import wording
 from vermilion.red.record import RoundRecord, Summary
+from vermilion.red.report_charts import Chart, answers_before, figure_of
 from vermilion.red.report_tables import Table, or_dash
 
 
 @dataclass(frozen=True, slots=True)
 class WorthSection:
-    """The report's section: one line on what more would buy, and a row for each round."""
+    """The report's section: one line on what more would buy, and a point for each round."""
 
     line: str
-    table: Table
+    chart: Chart
 
 
 def worth_section(summary: Summary) -> WorthSection | None:
@@ -34,7 +38,38 @@ def worth_section(summary: Summary) -> WorthSection | None:
     kept = [(name, cells) for name, cells in columns if any(cell != "–" for cell in cells)]
     caption = "Expected gain in agreement with the expert" + (" (simulation)" if summary.simulated else "")
     rows = list(zip(*(cells for _, cells in kept), strict=True))
-    return WorthSection(_line(known[-1]), Table.of(caption, [name for name, _ in kept], rows))
+    table = Table.of(caption, [name for name, _ in kept], rows)
+    return WorthSection(_line(known[-1]), _chart(known, caption, table))
+
+
+def _chart(rounds: Sequence[RoundRecord], title: str, table: Table) -> Chart:
+    """Return what 100 more questions were expected to buy, by the answers there were; bars are its bounds."""
+    gains = [record.gain_per_100_calls for record in rounds if record.gain_per_100_calls is not None]
+    xs = [answers_before(record) for record in rounds]
+    trace = go.Scatter(
+        x=xs,
+        y=[gain.estimate for gain in gains],
+        error_y={
+            "type": "data",
+            "array": [gain.upper - gain.estimate for gain in gains],
+            "arrayminus": [gain.estimate - gain.lower for gain in gains],
+            "thickness": 1.5,
+            "width": 4,
+        },
+        mode="lines+markers",
+        name="100 more questions",
+        meta="accent",
+        line={"width": 2},
+        marker={"size": 8},
+        customdata=[_gain(gain) for gain in gains],
+        hovertemplate="after %{x:,}: %{customdata}<extra></extra>",
+    )
+    told = (
+        f"{_gain(gains[0])} after {wording.counted(xs[0], 'answer')}, {_gain(gains[-1])} after"
+        f" {wording.count(xs[-1])}."
+    )
+    figure = figure_of([trace], "Answers", "Points for 100 more", yaxis={"rangemode": "tozero"})
+    return Chart("worth", title, told, figure, table)
 
 
 def _line(last: RoundRecord) -> str:
