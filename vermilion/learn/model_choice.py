@@ -155,7 +155,7 @@ def choose_head(
     if not candidates or cv < 2:
         raise ValueError(f"need candidates and cv from 2, got {len(candidates)} candidates and cv={cv}")
     codes = np.unique(y, return_inverse=True)[1]
-    numbers = _folds(X, codes, cv, random_state)
+    numbers = folds_of(X, codes, cv, random_state)
     heads: list[Head] = []
     trials: list[Trial] = []
     held_out: list[OutOfFold] = []
@@ -196,7 +196,7 @@ def try_with_rows(
     >>> try_with_rows(FlatHead(C=10.0), X, y, (X, y)).proba.argmax(axis=1).tolist()
     [0, 0, 1, 1]
     """
-    return _held_out(head, X, y, y, _folds(X, y, cv, random_state), more)
+    return _held_out(head, X, y, y, folds_of(X, y, cv, random_state), more)
 
 
 def hold_out(
@@ -229,7 +229,8 @@ def hold_out(
     return _held_out(head, X, y, y, fold_numbers(y, row_keys(np.asarray(X), random_state), folds), more)
 
 
-def _folds(X: FloatArray, codes: IntArray, cv: int, random_state: int) -> IntArray:
+def folds_of(X: FloatArray, codes: IntArray, cv: int = 5, random_state: int = 0) -> IntArray:
+    """Return the fold in which `choose_head` holds each row out, shape (n,); -1 for rows that are not."""
     folds = min(cv, max(2, int(np.bincount(codes).max())))
     numbers = fold_numbers(codes, row_keys(np.asarray(X), random_state), folds)
     if len(codes) * (int(codes.max()) + 1) > MANY_CELLS:
