@@ -49,6 +49,8 @@ OutOfScope = Annotated[
     float | None, typer.Option(help="No label for what looks foreign; share of false alarms, as 0.05.")
 ]
 Workers = Annotated[int | None, typer.Option(help="Workers on Ray, a core each; else all cores.")]
+TextA = Annotated[str, typer.Option(help="Column of the first text of each pair.")]
+TextB = Annotated[str, typer.Option(help="Column of the second text of each pair.")]
 
 ENCODER = "minilm, static, st:NAME, openai:NAME or two of them: minilm+static."
 INTERRUPTED = 130
@@ -84,6 +86,8 @@ def run(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for all results; a run is continued there.")],
     labels: Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_a_column: TextA = "text_a",
+    text_b_column: TextB = "text_b",
     label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
     id_column: Annotated[str, typer.Option(help="Column of the ids; without it ids are row numbers.")] = "id",
     encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
@@ -184,7 +188,7 @@ def run(
         pool=pool,
         out=out_dir,
         labels=labels,
-        columns=Columns(text_column, label_column, id_column),
+        columns=Columns(text_column, label_column, id_column, text_a=text_a_column, text_b=text_b_column),
         decisions=decisions,
         store=store,
         fresh=fresh,
@@ -293,6 +297,8 @@ def train(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the model; replaced where there is one.")],
     labels: Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_a_column: TextA = "text_a",
+    text_b_column: TextB = "text_b",
     label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
     label_separator: Annotated[
         str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
@@ -322,7 +328,13 @@ def train(
     from vermilion.choose.train import Request, train_files
     from vermilion.world.source import Columns
 
-    columns = Columns(text_column, label_column, label_separator=label_separator)
+    columns = Columns(
+        text_column,
+        label_column,
+        label_separator=label_separator,
+        text_a=text_a_column,
+        text_b=text_b_column,
+    )
     request = Request(labelled, out_dir, labels, columns, vectors, skip_bad_rows)
     trained = train_files(request, settings, Screen(err))
     _list_left_out(trained.left_out, f"{out_dir}.left_out.jsonl")
@@ -343,6 +355,8 @@ def predict(
         typer.Option("--out", help="File to write: .jsonl .csv .parquet; else INPUT.labels.jsonl."),
     ] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_a_column: TextA = "text_a",
+    text_b_column: TextB = "text_b",
     id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
     base_url: EncoderUrl = None,
     out_of_scope: OutOfScope = None,
@@ -360,7 +374,7 @@ def predict(
     from vermilion.world.source import BadRows, Columns
 
     loaded = with_rate(load_model(model), out_of_scope, str(model))
-    columns = Columns(text_column, id=id_column)
+    columns = Columns(text_column, id=id_column, text_a=text_a_column, text_b=text_b_column)
     screen = Screen(err)
     skipped = BadRows()
     screen.start("labelling", None)
@@ -384,6 +398,8 @@ def encode(
     vectors: Annotated[Path, typer.Option(help="Folder of the vectors: OUT/vectors of a run.")],
     encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_a_column: TextA = "text_a",
+    text_b_column: TextB = "text_b",
     base_url: EncoderUrl = None,
     skip_bad_rows: SkipBadRows = False,
     ray: Ray = None,
@@ -393,11 +409,13 @@ def encode(
     cluster = _cluster(ray, workers)
     from vermilion.scale import Input, encode_file, encode_on_ray
     from vermilion.world.encoders import load_encoder
+    from vermilion.world.encoders_pairs import PREFIX
     from vermilion.world.source import Columns
 
-    texts = Input(source, Columns(text_column), skip_bad_rows)
+    texts = Input(source, Columns(text_column, text_a=text_a_column, text_b=text_b_column), skip_bad_rows)
     screen = Screen(err)
-    loaded = load_encoder(encoder, base_url=base_url)
+    # Of pairs it is their single texts whose vectors are kept.
+    loaded = load_encoder(encoder.removeprefix(PREFIX), base_url=base_url)
     screen.start("encoding", None)
     try:
         if cluster is None:
@@ -482,7 +500,7 @@ def audit(
 
         sys.stdout.write(json.dumps(result.as_dict(), indent=1, ensure_ascii=False) + "\n")
         return
-    from vermilion.red.report_certificates import people_lines
+    from vermilion.red.report.certificates import people_lines
 
     for line in people_lines(result.as_dict()):
         out.print(line, markup=False)

@@ -30,6 +30,7 @@ from vermilion.world.data import iter_texts
 from vermilion.world.data_writer import RowWriter, json_lines, replacing
 from vermilion.world.encoders import available_cores, load_encoder
 from vermilion.world.models import SavedModel
+from vermilion.world.pairs import sides
 from vermilion.world.predictor import Predictor
 from vermilion.world.source import BadRow, BadRows, Columns
 from vermilion.world.vectors import VectorCache
@@ -203,7 +204,7 @@ def encode_file(encoder: Encoder, source: Input, folder: Path, progress: Progres
     cache = VectorCache(folder, encoder)
     bad = skipped if source.skip else None
     for texts in iter_texts(source.path, source.columns, batch_size=cache.chunk, skipped=bad):
-        cache.encode(texts.texts)
+        cache.encode(sides(texts.texts))
         progress.advance(len(texts))
     return cache.misses, skipped
 
@@ -231,8 +232,9 @@ def _unknown(encoder: str, folder: Path, base_url: str | None) -> Callable[[Text
     cache = VectorCache(folder, load_encoder(encoder, base_url=base_url))
 
     def keep(texts: Texts) -> Texts:
-        rows = cache.missing(texts.texts)
-        return Texts(tuple(texts.ids[row] for row in rows), tuple(texts.texts[row] for row in rows))
+        single = sides(texts.texts)
+        rows = cache.missing(single)
+        return Texts(tuple(map(str, rows)), tuple(single[row] for row in rows))
 
     return keep
 

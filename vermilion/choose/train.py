@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +20,11 @@ from vermilion.errors import InputError
 from vermilion.types import Encoder, FloatArray, Label, Texts
 from vermilion.world.data import data_hash, read_texts
 from vermilion.world.encoders import load_encoder
+from vermilion.world.encoders_pairs import keep_vectors, spec_for
 from vermilion.world.labels import merge_labels, read_labels
 from vermilion.world.models import SavedModel, save_model
 from vermilion.world.source import BadRows, Columns
 from vermilion.world.tasks import infer_task
-from vermilion.world.vectors import VectorCache
 
 LIBRARIES = ("numpy", "scikit-learn", "onnxruntime", "tokenizers", "safetensors")
 CHUNK = 4096
@@ -112,6 +112,7 @@ def train_files(request: Request, settings: TrainSettings, progress: Progress) -
         request.labelled, request.columns, labelled=True, skipped=left_out if request.skip_bad_rows else None
     )
     known = read_labels(request.labels) if request.labels else None
+    settings = replace(settings, encoder=spec_for(settings.encoder, labelled))
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
     encode = partial(_encode, encoder, request.vectors, progress)
     model, learned, count = train(labelled, known, settings, (encoder, encode))
@@ -121,7 +122,7 @@ def train_files(request: Request, settings: TrainSettings, progress: Progress) -
 
 def _encode(encoder: Encoder, folder: Path | None, progress: Progress, texts: tuple[str, ...]) -> FloatArray:
     """Encode in chunks, and tell how far it is."""
-    kept = encoder if folder is None else VectorCache(folder, encoder)
+    kept = encoder if folder is None else keep_vectors(folder, encoder)
     progress.start("encoding", len(texts))
     try:
         parts = []

@@ -22,8 +22,10 @@ from vermilion.red.trust import Trust, tolerable
 from vermilion.types import Expert, Label, Texts
 from vermilion.world.data import read_texts
 from vermilion.world.encoders import load_encoder
+from vermilion.world.encoders_pairs import spec_for
 from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold
 from vermilion.world.labels import merge_labels, read_labels
+from vermilion.world.pairs import refuse_mixed
 from vermilion.world.source import BadRows, Columns, shown
 
 LEFT_OUT, TRUST = "left_out.jsonl", "trust.json"
@@ -78,6 +80,7 @@ def run_files(
     _check_decisions(request.decisions)
     skipped = BadRows() if request.skip_bad_rows else None
     job = _read(request, settings, skipped)
+    settings = replace(settings, encoder=spec_for(settings.encoder, job.labelled))
     setup = _setup(request, settings, job)
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
     _refuse_second(settings, setup, request)
@@ -120,6 +123,7 @@ def _read(request: Request, settings: RunSettings, skipped: BadRows | None) -> J
     labelled = read_texts(request.labelled, request.columns, labelled=True, skipped=skipped)
     _refuse_several(labelled)
     pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
+    refuse_mixed(labelled, pool)
     labels = merge_labels(read_labels(request.labels) if request.labels else None, labelled)
     _refuse_one_label(labels, labelled)
     gold = read_gold(path, pool, request.columns) if kind == "oracle" else None

@@ -28,9 +28,10 @@ from vermilion.red.trust import Trust, advice, tolerable
 from vermilion.red.unlabelled import proposed
 from vermilion.types import Encoder, Expert, Label, Question, Spend, Texts
 from vermilion.world.data import data_hash
+from vermilion.world.encoders_pairs import keep_vectors
+from vermilion.world.pairs import all_pairs
 from vermilion.world.prompts import PROMPT_VERSION
 from vermilion.world.store import Store
-from vermilion.world.vectors import VectorCache
 
 IDENTITY, ACCEPTED = "identity", "accepted"
 
@@ -194,21 +195,19 @@ def _heed(trust: Trust | None, settings: RunSettings, tools: Tools) -> None:
 
 def _encode(job: Job, tools: Tools) -> Problem:
     layout = lay_out(job.labelled, job.pool)
-    cache = VectorCache(tools.vectors, tools.encoder)
+    cache = keep_vectors(tools.vectors, tools.encoder)
     vectors = []
     names = tuple(name_text(label) for label in job.labels)
-    parts = (
-        ("encoding labelled", layout.given_texts),
-        ("encoding pool", layout.open_texts),
-        ("encoding label names", names),
-    )
+    parts = [("encoding labelled", layout.given_texts), ("encoding pool", layout.open_texts)]
+    # A label's name can be one more example of a text, but not of a pair.
+    parts += [] if all_pairs(layout.given_texts) else [("encoding label names", names)]
     for what, texts in parts:
         tools.progress.start(what, len(texts))
         try:
             vectors.append(cache.encode(texts, progress=_steps(tools.progress)))
         finally:
             tools.progress.done()
-    return build(layout, job.labels, (vectors[0], vectors[1]), job.gold, vectors[2])
+    return build(layout, job.labels, (vectors[0], vectors[1]), job.gold, *vectors[2:])
 
 
 def _steps(progress: Progress) -> Callable[[int], None]:

@@ -12,9 +12,8 @@ from vermilion.errors import InputError
 from vermilion.world.data_writer import replacing
 from vermilion.world.human import guarded, match_option, read_sheet, unguarded
 from vermilion.world.labels import NONE_OF_THESE
+from vermilion.world.pairs import named
 from vermilion.world.source import shown
-
-HEADER = ("draw", "id", "text", "options", "answer", "inclusion_probability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +50,17 @@ def write_sheet(path: Path, draw: str, lines: Iterable[Line]) -> None:
             "name another with --out, or remove it if nobody answered",
         )
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, HEADER)
+        rows = [_row(draw, line) for line in lines]
+        writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerows(_row(draw, line) for line in lines)
+        writer.writerows(rows)
 
 
 def _row(draw: str, line: Line) -> dict[str, str]:
     return {
         "draw": draw,
         "id": guarded(line.id),
-        "text": guarded(line.text),
+        **{name: guarded(text) for name, text in named(line.text).items()},
         "options": guarded("\n".join((*line.options, NONE_OF_THESE))),
         "answer": "",
         "inclusion_probability": f"{line.probability:.6g}",

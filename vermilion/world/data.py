@@ -13,6 +13,7 @@ from typing import NamedTuple
 from vermilion.errors import InputError
 from vermilion.types import Label, Texts
 from vermilion.world.data_writer import RowWriter, write_decisions
+from vermilion.world.pairs import SEPARATOR, join_pair
 from vermilion.world.rows import raw_rows
 from vermilion.world.source import BadRow, BadRows, Columns, Fault, FileFormat, RawRow, Source, shown
 
@@ -59,6 +60,7 @@ def read_texts(
     path : path
         .csv, .tsv, .jsonl (.ndjson) or .parquet; "-" is standard input.
     columns : Columns
+        Two of them may hold the texts of pairs; see `vermilion.world.pairs` for what a pair becomes.
     labelled : bool
         Whether a label is required in each row; else labels are not read.
     skipped : BadRows or None
@@ -217,7 +219,10 @@ def _checked(source: Source) -> Iterator[Row]:
 
 def _row(raw: RawRow, source: Source) -> Row:
     columns = source.columns
-    text = _text(raw.text, columns.text)
+    if source.has_pairs:
+        text = join_pair(_text(raw.text, columns.text_a), _text(raw.other, columns.text_b))
+    else:
+        text = _text(raw.text, columns.text)
     labels: tuple[str, ...] = ()
     if source.labelled:
         names = [_name(name, "label", columns.label) for name in _split(raw.label, columns.label_separator)]
@@ -236,9 +241,14 @@ def _text(cell: object, column: str) -> str:
     if len(cell) > MAX_TEXT:
         expected, found = f"up to {MAX_TEXT:,} characters", f"{len(cell):,}"
         raise _BadCellError(column, (expected, found, "split the text or remove the row"))
-    if not cell.isprintable() and (found := stray(cell)):
+    if not cell.isprintable() and (found := stray(cell) or _separator(cell)):
         raise _BadCellError(column, ("a text", found, "remove it from the text"))
     return cell
+
+
+def _separator(cell: str) -> str:
+    """Name the sign that stands between the texts of a pair, and so in no text; '' where there is none."""
+    return f"a unit separator at character {cell.index(SEPARATOR) + 1}" if SEPARATOR in cell else ""
 
 
 def _split(cell: object, separator: str | None) -> list[object]:

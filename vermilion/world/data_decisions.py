@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from vermilion.errors import InputError
+from vermilion.world.pairs import gathered
 
 FIELDS = ("id", "text", "label", "confidence", "source", "candidates")
 
@@ -88,7 +89,7 @@ def _decided(row: dict[str, Any]) -> Decided:
     label = row["label"]
     return Decided(
         str(row["id"]),
-        str(row["text"]),
+        gathered(row),
         None if label is None else str(label),
         float(row["confidence"]),
         str(row["source"]),
@@ -113,7 +114,7 @@ def _csv(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
-    yield from pl.read_parquet(path, columns=list(FIELDS), glob=False).iter_rows(named=True)
+    yield from pl.read_parquet(path, glob=False).iter_rows(named=True)
 
 
 READERS = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}

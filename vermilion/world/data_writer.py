@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from vermilion.errors import InputError
+from vermilion.world.pairs import spread
 
 Rows = Sequence[Mapping[str, Any]]
 Write = Callable[[Rows], None]
@@ -88,7 +89,7 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     >>> list(json_lines([{"id": "0", "label": "café"}]))
     ['{"id": "0", "label": "café"}\n']
     """
-    return (_json(row) + "\n" for row in rows)
+    return (_json(spread(row)) + "\n" for row in rows)
 
 
 @contextmanager
@@ -149,7 +150,8 @@ class RowWriter:
     """Writes batches of rows to a .jsonl, .csv or .parquet file that appears only when the block ends well.
 
     All rows have the same keys. Nested values stay nested in JSONL and Parquet, and become JSON text in CSV.
-    Parquet knows no mixed lists: there, pairs of a label and a number become {"label", "probability"}.
+    Parquet knows no mixed lists: there, pairs of a label and a number become {"label", "probability"}. A text that is
+    a pair becomes the columns text_a and text_b.
 
     Raises
     ------
@@ -186,7 +188,7 @@ class RowWriter:
         """Append rows."""
         if self._write is None:
             raise RuntimeError("write only inside `with RowWriter(path) as writer`")
-        self._write(rows)
+        self._write([spread(row) for row in rows])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

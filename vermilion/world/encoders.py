@@ -27,6 +27,7 @@ from vermilion.world.encoders_endpoint import EndpointEncoder
 from vermilion.world.encoders_fastembed import FastembedEncoder
 from vermilion.world.encoders_joined import JoinedEncoder, split_spec
 from vermilion.world.encoders_model2vec import Model2VecEncoder
+from vermilion.world.encoders_pairs import PREFIX, PairEncoder
 from vermilion.world.vectors import unit_rows
 from vermilion.world.weights import PinnedFile, digest_of, folder_hashes
 
@@ -296,6 +297,8 @@ def load_encoder(spec: str, *, base_url: str | None = None, threads: int | None 
     vermilion.errors.InputError: --encoder: expected minilm, static, st:NAME, openai:NAME,
     fastembed:NAME, model2vec:NAME or two of them as in minilm+static, found 'minlm+static'; did you mean minilm+static?
     """
+    if spec.startswith(PREFIX):
+        return PairEncoder(load_encoder(spec.removeprefix(PREFIX), base_url=base_url, threads=threads))
     parts = split_spec(spec)
     if not all(map(_is_known, parts)):
         meant = [part if _is_known(part) else _nearest(part) for part in parts]

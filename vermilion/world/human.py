@@ -12,11 +12,11 @@ from pathlib import Path
 from vermilion.errors import InputError, PausedError
 from vermilion.types import Meter, Question, Reply, Spend, Verdict, text_hash
 from vermilion.world.data_writer import replacing
+from vermilion.world.pairs import named
 from vermilion.world.prompts import NONE
 from vermilion.world.source import shown
 
 QUESTIONS, HOW_TO, ANSWERS = "questions.csv", "questions.README.txt", ("answers.csv", "answers.jsonl")
-HEADER = ("key", "question", "text", "options", "answer")
 # A spreadsheet takes a cell that begins so for a formula, which may run programs.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 YES, NO = "yes", "no"
@@ -109,9 +109,11 @@ class HumanExpert:
         kept = [row for row in read_sheet(path) if row.get("answer", "").strip()] if path.exists() else []
         self._folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.DictWriter(file, HEADER, extrasaction="ignore", restval="")
+            rows = [_row(key, question) for key, question in waiting.items()]
+            # The columns of what is asked: of a pair its two texts have one each.
+            writer = csv.DictWriter(file, list(rows[0]), extrasaction="ignore", restval="")
             writer.writeheader()
-            writer.writerows(_row(key, question) for key, question in waiting.items())
+            writer.writerows(rows)
             writer.writerows(kept)
         with replacing(self._folder / HOW_TO) as temporary:
             temporary.write_text(GUIDE, encoding="utf-8")
@@ -153,7 +155,7 @@ def _row(key: str, question: Question) -> dict[str, str]:
     return {
         "key": key,
         "question": guarded(asked),
-        "text": guarded(question.text),
+        **{name: guarded(text) for name, text in named(question.text).items()},
         "options": guarded("\n".join(options)),
         "answer": "",
     }

@@ -13,10 +13,11 @@ from threadpoolctl import threadpool_limits
 from vermilion.config import check_out_of_scope
 from vermilion.errors import InputError, ModelError
 from vermilion.learn.candidates import SHOWN_CANDIDATES, candidate_cells, shown_candidates
-from vermilion.learn.decision_rules import Argmax, Tree
+from vermilion.learn.decision_rules import Argmax, Threshold, Tree
 from vermilion.learn.uncertainty import likeliest
 from vermilion.types import Encoder, FloatArray, Texts
 from vermilion.world.encoders import load_encoder
+from vermilion.world.encoders_pairs import check_kind
 from vermilion.world.models import SavedModel, load_model
 
 
@@ -71,10 +72,12 @@ class Predictor:
     def rows(self, texts: Texts) -> Iterator[dict[str, Any]]:
         """Yield one row a text: id, text, what was decided, candidates.
 
-        What was decided is label and confidence; in a hierarchy also path, from the top to the label; where a text may
-        have several labels, labels in their place. Where the model has a rate of false alarms, also out_of_scope, the
-        share of labelled texts, held out, that look less foreign; a text that looks too foreign has no label.
+        What was decided is label and confidence; of two labels also score, the probability of the positive one; in a
+        hierarchy also path, from the top to the label; where a text may have several labels, labels in their place.
+        Where the model has a rate of false alarms, also out_of_scope, the share of labelled texts, held out, that look
+        less foreign; a text that looks too foreign has no label.
         """
+        check_kind(self.encoder, texts)
         vectors = self.encoder.encode(texts.texts)
         proba = self.predict_proba(vectors)
         p_values = self._p_values(vectors)
@@ -122,8 +125,11 @@ def _one(model: SavedModel, proba: FloatArray) -> Iterator[dict[str, Any]]:
     names = _names(model)
     confidence = np.take_along_axis(proba, chosen[:, None], axis=1)[:, 0].tolist()
     shown = shown_candidates(names, columns, np.take_along_axis(proba, columns, axis=1))
-    for number, p, candidates in zip(chosen.tolist(), confidence, shown, strict=True):
-        yield {"label": names[number], "confidence": round(p, 6), "candidates": candidate_cells(candidates)}
+    positive = model.rule.positive if isinstance(model.rule, Threshold) else None
+    for place, (number, p, candidates) in enumerate(zip(chosen.tolist(), confidence, shown, strict=True)):
+        row = {"label": names[number], "confidence": round(p, 6)}
+        row |= {} if positive is None else {"score": round(float(proba[place, positive]), 6)}
+        yield row | {"candidates": candidate_cells(candidates)}
 
 
 def _several(model: SavedModel, proba: FloatArray) -> Iterator[dict[str, Any]]:

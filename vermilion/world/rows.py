@@ -152,14 +152,13 @@ def _csv_rows(lines: Lines, text: Iterator[str], source: Source, separator: str 
     reader = csv.reader(text, delimiter=separator, strict=True)
     header = _csv_header(reader, lines, source)
     picks = source.pick(header)
-    at_text, at_label, at_id = (None if name is None else header.index(name) for name in picks)
+    places = [None if name is None else header.index(name) for name in picks]
     for row, cells in _csv_records(reader, lines, source):
         if len(cells) != len(header):
             cure = "put fields that hold the separator in quotes; is the row cut in half?"
             source.bad(row, "", (f"{len(header)} fields", str(len(cells)), cure))
             continue
-        label = None if at_label is None else cells[at_label]
-        yield RawRow(row, cells[at_text or 0], label, None if at_id is None else cells[at_id])
+        yield RawRow(row, *(None if place is None else cells[place] for place in places))
 
 
 def _csv_header(reader: Any, lines: Lines, source: Source) -> list[str]:
@@ -223,8 +222,7 @@ def _jsonl_rows(lines: Lines, text: Iterator[str], source: Source) -> Iterator[R
         if record is None:
             continue
         picks = picks or source.pick(list(record), row)
-        label = None if picks.label is None else record.get(picks.label)
-        yield RawRow(row, record.get(picks.text), label, None if picks.id is None else record.get(picks.id))
+        yield RawRow(row, *(None if name is None else record.get(name) for name in picks))
 
 
 def _json_object(line: str, row: int, source: Source, *, first: bool) -> dict[str, object] | None:
@@ -262,14 +260,15 @@ def _parquet_rows(source: Source) -> Iterator[RawRow]:
 
 
 def _parquet_batches(source: Source) -> Iterator[tuple[Sequence[object], ...]]:
-    """Yield the columns text, label and id of each batch."""
+    """Yield the columns that a row is made of, for each batch."""
     try:
         frame = pl.scan_parquet(source.path, glob=False)
         schema = frame.collect_schema()
         picks = source.pick(schema.names())
-        if schema[picks.text].base_type() not in (pl.String, pl.Categorical, pl.Enum):
-            cure = "write the column as strings or name another with --text-column"
-            raise source.refuse(f"texts in column '{picks.text}'", str(schema[picks.text]), cure)
+        for name in (picks.text, picks.other or picks.text):
+            if schema[name].base_type() not in (pl.String, pl.Categorical, pl.Enum):
+                cure = "write the column as strings or name another with --text-column"
+                raise source.refuse(f"texts in column '{name}'", str(schema[name]), cure)
         names = list(dict.fromkeys(name for name in picks if name is not None))
         for batch in frame.select(names).collect_batches(chunk_size=PARQUET_BATCH, maintain_order=True):
             nothing = [None] * batch.height

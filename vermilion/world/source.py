@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple
 
 from vermilion.errors import InputError
 from vermilion.world.data_writer import write_decisions
+from vermilion.world.pairs import TEXT_A, TEXT_B
 
 Fault = tuple[str, str, str]  # what was expected, what was found, what to do
 FileFormat = Literal["csv", "tsv", "jsonl", "parquet"]
+Role = Literal["text", "text_a", "text_b", "label", "id"]
 
 SHOWN_NAMES = 10
 
@@ -30,12 +32,23 @@ class Columns:
         Optional in the file under its usual name; without it, ids are row numbers from 0.
     label_separator : str or None
         Splits one cell into several labels. None takes a cell as one label, as names may hold any sign.
+    text_a, text_b : str
+        The two texts of a pair. A file is one of pairs where it has both and no `text`, or where one of them is named
+        otherwise than here.
     """
 
     text: str = "text"
     label: str = "label"
     id: str = "id"
     label_separator: str | None = None
+    text_a: str = TEXT_A
+    text_b: str = TEXT_B
+
+    def are_pairs(self, found: Sequence[str]) -> bool:
+        """Tell whether a file with these columns is one of pairs."""
+        if (self.text_a, self.text_b) != (TEXT_A, TEXT_B):
+            return True
+        return self.text not in found and self.text_a in found and self.text_b in found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +78,13 @@ class BadRows:
 
 
 class RawRow(NamedTuple):
-    """One row as parsed, its cells not yet checked; a missing cell is None."""
+    """One row as parsed, its cells not yet checked; a missing cell is None. `other` is the second text of a pair."""
 
     row: int
     text: object
     label: object
     id: object
+    other: object = None
 
 
 class Picks(NamedTuple):
@@ -79,6 +93,7 @@ class Picks(NamedTuple):
     text: str
     label: str | None
     id: str | None
+    other: str | None = None
 
 
 @dataclass(slots=True)
@@ -97,8 +112,8 @@ class Source:
         Where bad rows are kept; None makes each an InputError.
     file_format : FileFormat or None
         None goes by the extension, or for standard input by its first line.
-    has_ids : bool
-        Whether there is an id column, known with the columns.
+    has_ids, has_pairs : bool
+        Whether there is an id column, and whether rows are pairs of texts; known with the columns.
     """
 
     path: str
@@ -107,6 +122,7 @@ class Source:
     skipped: BadRows | None = None
     file_format: FileFormat | None = None
     has_ids: bool = field(default=False, init=False)
+    has_pairs: bool = field(default=False, init=False)
 
     @property
     def name(self) -> str:
@@ -128,12 +144,14 @@ class Source:
 
     def pick(self, found: Sequence[str], row: int | None = None) -> Picks:
         """Find the wanted columns among those found, or raise InputError."""
-        text = self._column("text", found, row)
+        self.has_pairs = self.columns.are_pairs(found)
+        text = self._column("text_a" if self.has_pairs else "text", found, row)
+        other = self._column("text_b", found, row) if self.has_pairs else None
         label = self._column("label", found, row) if self.labelled else None
         self.has_ids = self.columns.id in found or self.columns.id != Columns().id
-        return Picks(text, label, self._column("id", found, row) if self.has_ids else None)
+        return Picks(text, label, self._column("id", found, row) if self.has_ids else None, other)
 
-    def _column(self, role: Literal["text", "label", "id"], found: Sequence[str], row: int | None) -> str:
+    def _column(self, role: Role, found: Sequence[str], row: int | None) -> str:
         name: str = getattr(self.columns, role)
         if role == "label" and name == Columns().label and name not in found and "labels" in found:
             name = "labels"
@@ -148,7 +166,9 @@ class Source:
             ", ..." if len(found) > SHOWN_NAMES else ""
         )
         close = difflib.get_close_matches(name, found, 1)
-        cure = (f"did you mean '{close[0]}'? " if close else "") + f"name the column with --{role}-column"
+        cure = (
+            f"did you mean '{close[0]}'? " if close else ""
+        ) + f"name the column with --{role.replace('_', '-')}-column"
         raise self.refuse(f"a column '{name}'", f"columns {names or '(none)'}", cure, row)
 
     def _where(self, row: int | None, column: str) -> str:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from vermilion.config import TASK_CHOICES
 from vermilion.errors import InputError
 from vermilion.types import Label, Texts
-
-# Stands between the two texts of a pair; no cell of a file may hold it.
-SEPARATOR = "\u001f"
+from vermilion.world.pairs import is_pair
 
 
 def infer_task(labelled: Texts, labels: Sequence[Label], named: str = "auto") -> str:
@@ -57,11 +55,6 @@ def infer_task(labelled: Texts, labels: Sequence[Label], named: str = "auto") ->
     if named == "binary" and len(labels) != 2:
         raise InputError("two labels", f"{len(labels)}", "--task binary", "leave --task out")
     return named
-
-
-def is_pair(text: str) -> bool:
-    """Tell whether a text is two, one beside the other."""
-    return SEPARATOR in text
 
 
 def _row_with_several(labelled: Texts) -> int | None:
