@@ -15,7 +15,7 @@ from vermilion.red.examining import ADDITIONS, PROPOSALS, examine, propose_chang
 from vermilion.red.health import Health, MergePair, SplitLabel, StarvingLabel, SuspectText
 from vermilion.red.problem import Problem
 from vermilion.red.record import Decision
-from vermilion.red.report_health import health_section
+from vermilion.red.report.health import health_section
 from vermilion.red.state import State
 from vermilion.red.training import Choice
 from vermilion.world.label_changes import Named, read_changes

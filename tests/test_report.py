@@ -23,7 +23,7 @@ import pytest
 from vermilion.learn.calibration_metrics import ReliabilityBin
 from vermilion.learn.paired import Paired
 from vermilion.learn.worth import Gain
-from vermilion.red import report, report_charts, report_tables, wording
+from vermilion.red import wording
 from vermilion.red.record import (
     CalibrationRecord,
     Certificate,
@@ -34,7 +34,9 @@ from vermilion.red.record import (
     RoundRecord,
     Summary,
 )
-from vermilion.red.report import render_report
+from vermilion.red.report import charts, tables
+from vermilion.red.report import page as report_page
+from vermilion.red.report.page import render_report
 from vermilion.red.trust import Compared, Counted, MixedUp, SecondOpinion, Trust
 from vermilion.types import Source
 
@@ -371,7 +373,7 @@ def test_every_chart_has_its_table_and_says_what_it_shows(labels: int) -> None:
 
 
 def test_charts_and_their_tables_hold_the_same_numbers() -> None:
-    for chart in report_charts.charts(full_data(3)):
+    for chart in charts.charts(full_data(3)):
         drawn = Counter(n for trace in chart.figure["data"] for n in numbers_drawn(trace))
         written = Counter(n for row in chart.table.rows for n in numbers_written(row[1:]))
         missing = {
@@ -419,7 +421,7 @@ def test_cost_per_round_is_what_each_round_added() -> None:
 def test_figures_name_colours_that_the_style_has() -> None:
     style = tree_of(3).all("style")[0].texts[0]
     roles = {trace["meta"] for figure in figures_of(tree_of(3)).values() for trace in figure["data"]}
-    sources: set[Source] = set(report_tables.SOURCES)
+    sources: set[Source] = set(tables.SOURCES)
     for role in roles | sources:
         assert style.count(f"--chart-{role}:") == 3, role
 
@@ -527,7 +529,7 @@ def test_texts_and_labels_stay_texts(payload: str) -> None:
 
 def test_the_same_run_gives_the_same_bytes_of_a_size_to_send_by_mail() -> None:
     page = page_of(970)
-    report._assets.cache_clear()
+    report_page._assets.cache_clear()
     assert render_report(full_data(970)) == page
     assert len(page.encode()) < 2_500_000
 

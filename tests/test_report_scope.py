@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from vermilion.red.record import ProposedLabel, ReportData, Summary
-from vermilion.red.report import render_report
-from vermilion.red.report_scope import scope_section
+from vermilion.red.report.page import render_report
+from vermilion.red.report.scope import scope_section
 from vermilion.red.wording import SPACE
 
 TOLD: dict[str, Any] = {

@@ -20,8 +20,8 @@ from rich.text import Text
 from vermilion.red import wording
 from vermilion.red.plan import Plan
 from vermilion.red.record import RoundRecord, Summary
-from vermilion.red.report_certificates import acceptance_line
-from vermilion.red.report_trust import trust_lines
+from vermilion.red.report.certificates import acceptance_line
+from vermilion.red.report.trust import trust_lines
 from vermilion.red.trust import Trust
 from vermilion.types import Spend
 

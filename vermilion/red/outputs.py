@@ -12,7 +12,7 @@ from vermilion.red.certifying import audit_rows
 from vermilion.red.decisions import as_rows
 from vermilion.red.people import AUDIT, known_people
 from vermilion.red.record import Summary
-from vermilion.red.report import render_report
+from vermilion.red.report.page import render_report
 from vermilion.red.run import Result
 from vermilion.red.summary import report_data
 from vermilion.red.unlabelled import additions_json

@@ -12,18 +12,23 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vermilion.red import (
-    report_calibration,
-    report_certificates,
-    report_charts,
-    report_health,
-    report_scope,
-    report_tables,
-    report_trust,
-    report_worth,
-    wording,
-)
+from vermilion.red import wording
 from vermilion.red.record import ReportData
+from vermilion.red.report.calibration import calibration_section
+from vermilion.red.report.certificates import certificate_section
+from vermilion.red.report.charts import charts
+from vermilion.red.report.health import health_section
+from vermilion.red.report.scope import scope_section
+from vermilion.red.report.tables import (
+    heads_table,
+    key_figures,
+    label_rows,
+    labels_line,
+    repeat_tables,
+    rounds_table,
+)
+from vermilion.red.report.trust import trust_section
+from vermilion.red.report.worth import worth_section
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,10 @@ def render_report(data: ReportData) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("vermilion.red"), autoescape=True, undefined=StrictUndefined, trim_blocks=False
+        loader=PackageLoader("vermilion.red.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=False,
     )
     words = (
         wording.count,
@@ -72,29 +80,29 @@ def _environment() -> Environment:
 def _view(data: ReportData) -> dict[str, Any]:
     """Return all that the template shows; what does not apply is empty."""
     summary = data.summary
-    charts = report_charts.charts(data)
-    calibration = report_calibration.calibration_section(summary.calibration, simulated=summary.simulated)
-    worth = report_worth.worth_section(summary)
-    drawn = [*charts, *(section.chart for section in (worth, calibration) if section)]
+    round_charts = charts(data)
+    calibration = calibration_section(summary.calibration, simulated=summary.simulated)
+    worth = worth_section(summary)
+    drawn = [*round_charts, *(section.chart for section in (worth, calibration) if section)]
     assets = _assets()
     view: dict[str, Any] = {
         "data": data,
         "headlines": wording.headlines(summary),
         "reasons": wording.stop_reasons(summary.stopped),
-        "key_figures": report_tables.key_figures(summary),
-        "rounds": report_tables.rounds_table(summary) if summary.rounds else None,
-        "charts": charts,
+        "key_figures": key_figures(summary),
+        "rounds": rounds_table(summary) if summary.rounds else None,
+        "charts": round_charts,
         "figures": {chart.key: chart.figure for chart in drawn},
         "calibration": calibration,
-        "certificates": report_certificates.certificate_section(summary),
-        "health": report_health.health_section(summary.health) if summary.health else None,
-        "heads": report_tables.heads_table(summary.heads_compared) if summary.heads_compared else None,
+        "certificates": certificate_section(summary),
+        "health": health_section(summary.health) if summary.health else None,
+        "heads": heads_table(summary.heads_compared) if summary.heads_compared else None,
         "worth": worth,
-        "trust": report_trust.trust_section(summary.trust) if summary.trust else None,
-        "scope": report_scope.scope_section(summary, data.proposed),
-        "labels": report_tables.label_rows(data.label_counts),
-        "labels_line": report_tables.labels_line(data.label_counts),
-        "repeat": report_tables.repeat_tables(summary),
+        "trust": trust_section(summary.trust) if summary.trust else None,
+        "scope": scope_section(summary, data.proposed),
+        "labels": label_rows(data.label_counts),
+        "labels_line": labels_line(data.label_counts),
+        "repeat": repeat_tables(summary),
         "style": assets.style,
         "script": assets.script,
         "plotly": assets.plotly,
@@ -128,7 +136,7 @@ def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:
 @cache
 def _assets() -> Assets:
     style = _environment().get_template("report.css.j2").render()
-    script = files("vermilion.red").joinpath("templates/report.js").read_text("utf-8")
+    script = files("vermilion.red.report").joinpath("templates/report.js").read_text("utf-8")
     plotly = files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
     # Without a time stamp the same run gives the same bytes.
     packed = base64.b64encode(gzip.compress(plotly, mtime=0)).decode()
