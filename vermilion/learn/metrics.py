@@ -216,6 +216,17 @@ def _positive(judged: Judged, positive: int) -> Ratios:
     return Ratios(("precision", "recall", "f1"), np.column_stack(above), np.column_stack(below))
 
 
+def headline(judged: Judged, rng: np.random.Generator, resamples: int = RESAMPLES) -> dict[str, Estimate]:
+    """Return the few figures that groups of rows are compared by, with their intervals."""
+    first = "subset_accuracy" if judged.multi_label else "accuracy"
+    found: list[Statistic] = [Ratios.means({first: judged.right}), _labels(judged)]
+    names = [first, *(("f1_micro",) if judged.multi_label else ()), "f1_macro"]
+    if judged.positive is not None:
+        found.append(_positive(judged, judged.positive))
+        names = [first, "precision", "recall", "f1"]
+    return estimates(draw(found, len(judged), rng, resamples).among(names))
+
+
 def order(names: Sequence[str]) -> list[str]:
     """Return metrics in the order in which a reader wants them: the ones that tell most first.
 
