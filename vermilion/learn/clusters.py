@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples, v_measure_score
 
-from vermilion.learn.shared_splits import Splits
-from vermilion.learn.threads import SHARED_STEP, block_threads, in_order
+from vermilion.learn.shared_splits import Splits, fold_by_fold
 from vermilion.types import FloatArray, IntArray
 
 STARTS = 3
@@ -49,5 +48,4 @@ def v_measures(X: FloatArray, splits: Splits) -> FloatArray:
         means = KMeans(len(np.unique(labels)), n_init=STARTS, random_state=splits.seed + fold)
         return float(v_measure_score(labels, means.fit_predict(X[rows])))
 
-    with block_threads(SHARED_STEP) as threads:
-        return np.array(list(in_order(one, splits.numbers, threads)))
+    return np.array(fold_by_fold(one, splits.numbers))

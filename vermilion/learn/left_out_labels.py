@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from vermilion.learn.out_of_scope import DEFAULT, SCORES, Reference, part_scores
-from vermilion.learn.shared_splits import Splits
-from vermilion.learn.threads import SHARED_STEP, block_threads, in_order
+from vermilion.learn.shared_splits import Splits, fold_by_fold
 from vermilion.types import FloatArray, IntArray
 
 GROUPS, LEAST_LABELS = 5, 5
@@ -65,8 +64,7 @@ def left_out_auroc(X: FloatArray, splits: Splits, C: float) -> FloatArray:
         known = judged[groups[splits.codes[judged]] != group]
         return _auroc(X, splits.codes, (train, known, unknown), C)
 
-    with block_threads(SHARED_STEP) as threads:
-        return np.array(list(in_order(one, range(GROUPS), threads)))
+    return np.array(fold_by_fold(one, list(range(GROUPS))))
 
 
 def _auroc(X: FloatArray, codes: IntArray, rows: tuple[IntArray, IntArray, IntArray], C: float) -> float:

@@ -8,9 +8,8 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 from vermilion.learn.heads import CentroidHead, FlatHead
-from vermilion.learn.shared_splits import Splits
+from vermilion.learn.shared_splits import Splits, fold_by_fold
 from vermilion.learn.softmax_fit import choose_c
-from vermilion.learn.threads import SHARED_STEP, block_threads, in_order
 from vermilion.types import FloatArray, IntArray
 
 NEIGHBOURS = 10
@@ -36,10 +35,8 @@ def held_out_labels(X: FloatArray, splits: Splits, fit: Fit) -> IntArray:
         return held, fit(X[train], splits.codes[train])(X[held])
 
     predicted: IntArray = np.full(len(X), -1)
-    # Folds are the larger pieces of work: they share the cores better than the steps of one fit do.
-    with block_threads(SHARED_STEP) as threads:
-        for held, labels in in_order(one, splits.numbers, threads):
-            predicted[held] = labels
+    for held, labels in fold_by_fold(one, splits.numbers):
+        predicted[held] = labels
     return predicted
 
 
@@ -93,5 +90,4 @@ def few_shot(X: FloatArray, splits: Splits, each: int) -> FloatArray:
         right = fit(X[rows], splits.codes[rows])(X[held]) == splits.codes[held]
         return float(right.mean())
 
-    with block_threads(SHARED_STEP) as threads:
-        return np.array(list(in_order(one, numbers, threads)))
+    return np.array(fold_by_fold(one, numbers))

@@ -206,7 +206,7 @@ class SentenceTransformerEncoder:
             raise MissingExtraError("sentence-transformers", "st") from None
         self.name = f"st:{model}"
         try:
-            with _quiet(shown=sys.stderr.isatty() and not Path(model).is_dir()):
+            with quiet(shown=sys.stderr.isatty() and not Path(model).is_dir()):
                 self._model = SentenceTransformer(model, model_kwargs={"use_safetensors": True})
             first, second = self._model.encode(["apple", "river"], show_progress_bar=False)
         # A damaged folder makes it raise anything: SafetensorError, RuntimeError, TypeError, ImportError.
@@ -369,7 +369,7 @@ def _batches(lengths: IntArray, budget: int) -> Iterator[IntArray]:
 
 
 @contextmanager
-def _quiet(*, shown: bool) -> Iterator[None]:
+def quiet(*, shown: bool = False) -> Iterator[None]:
     """Keep a library's bars and its warnings of tries from stderr, unless they are to be shown.
 
     A person at a terminal may wait minutes for a download and likes to see it; anyone else gets the one line

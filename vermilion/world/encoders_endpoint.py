@@ -44,6 +44,11 @@ class EndpointEncoder:
         Tries of one request. Status 408, 409, 429 and 5xx, a timeout and a broken connection are tried again,
         after Retry-After where the server sends it and it is at most two minutes.
 
+    Attributes
+    ----------
+    tokens : int
+        Billed so far, as the endpoint tells; 0 where it does not.
+
     Raises
     ------
     InputError
@@ -67,6 +72,7 @@ class EndpointEncoder:
         host = address.netloc.rpartition("@")[2]  # without a user's name and password
         self._where = f"openai:{model} at {address.scheme}://{host}"
         self.name = f"openai:{model}"
+        self.tokens = 0
         self.dimension = 0
         self.dimension = self._request(["dimension"]).shape[1]
         place = [address.scheme, host, address.path.rstrip("/")]
@@ -94,13 +100,14 @@ class EndpointEncoder:
         )
         try:
             answer = calls(send, model=self._model, input=batch, encoding_format="float")
-            items = _Answer.model_validate_json(answer.content).data
+            found = _Answer.model_validate_json(answer.content)
         except OpenAIError as error:
             # Not chained: the library's exception holds the request with its headers.
             raise ModelError(self._clean(f"no answer ({error})")) from None
         except ValidationError as error:
             raise ModelError(self._clean(f"expected embeddings as JSON, found {_first(error)}")) from None
-        return self._checked(items, len(batch))
+        self.tokens += found.usage.prompt_tokens if found.usage else 0
+        return self._checked(found.data, len(batch))
 
     def _checked(self, items: Sequence[_Item], count: int) -> FloatArray:
         """Return the answer's rows in the order of the texts, or say what is wrong with them."""
@@ -133,10 +140,15 @@ class _Item(BaseModel):
     embedding: list[float]
 
 
+class _Usage(BaseModel):
+    prompt_tokens: int = 0
+
+
 class _Answer(BaseModel):
     """What is read of an embeddings answer. The library itself does not check its shape."""
 
     data: list[_Item]
+    usage: _Usage | None = None
 
 
 def _first(error: ValidationError) -> str:

@@ -1,0 +1,185 @@
+"""What a comparison of encoders found, as values and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vermilion.learn.bootstrap import Estimate
+from vermilion.learn.encoder_choice import Choice, Scores
+
+# Figures in the order of tables: key -> (title, what it is).
+FIGURES: dict[str, tuple[str, str]] = {
+    "linear_accuracy": ("Linear probe", "held-out texts that a softmax on the vectors labels right"),
+    "linear_f1_macro": ("Macro-F1", "of the linear probe, each label counted alike"),
+    "centroid_accuracy": ("Centroid", "held-out texts whose nearest label mean is their label's"),
+    "neighbours_accuracy": ("k-NN", "held-out texts that their ten nearest neighbours label right"),
+    "silhouette": (
+        "Silhouette",
+        "how much nearer a text is to its own label's texts than to the next label's",
+    ),
+    "v_measure": ("V-measure", "k-means with as many clusters as labels, against the labels"),
+    "ndcg_at_10": ("nDCG@10", "each text as a query, texts of its label as what is wanted"),
+    "mrr": ("MRR", "one over the place of the first text of the same label"),
+    "left_out_auroc": ("Anomaly AUROC", "texts of labels left out told from held-out texts of the others"),
+}
+# Purpose -> (the figure that decides, its name in a sentence, whether it is a share of texts).
+PURPOSES: dict[str, tuple[str, str, bool]] = {
+    "classification": ("linear_accuracy", "accuracy of a linear probe", True),
+    "retrieval": ("ndcg_at_10", "nDCG@10", False),
+    "clustering": ("v_measure", "V-measure", False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One candidate.
+
+    Attributes
+    ----------
+    name : str
+    dimension : int
+    figures : dict of str to Estimate
+        By the keys of FIGURES.
+    scores : dict of str to Scores
+        What the figures that decide are the means of, to be compared text by text or fold by fold.
+    shots : dict of int to Estimate
+        Accuracy by labelled texts a label.
+    speed, slowest, fastest : float
+        Texts a second: median, least and most of the turns.
+    memory : int or None
+        Peak bytes of a process of its own; None where the encoder runs elsewhere.
+    cost : float or None
+        US dollars for a million texts.
+    """
+
+    name: str
+    dimension: int
+    figures: dict[str, Estimate]
+    scores: dict[str, Scores]
+    shots: dict[int, Estimate]
+    speed: float
+    slowest: float
+    fastest: float
+    memory: int | None
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A model fine-tuned on a few texts of each label: its accuracy by their number, and the seconds it took."""
+
+    name: str
+    shots: dict[int, Estimate]
+    scores: dict[int, Scores]
+    seconds: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What to take for one purpose, and why, in a sentence."""
+
+    purpose: str
+    sentence: str
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that was found.
+
+    Attributes
+    ----------
+    source : str
+    given, distinct, used, labels : int
+        Texts in the data, those that differ, those that were used; labels.
+    folds, seed : int
+    rows : tuple of Row
+        In the order of the candidates.
+    tuned : tuple of Tuned
+    recommendations : tuple of Recommendation
+    tuning : str
+        What fine-tuning gained, in a sentence; empty where none was tried.
+    versions : dict of str to str
+    """
+
+    source: str
+    given: int
+    distinct: int
+    used: int
+    labels: int
+    folds: int
+    seed: int
+    rows: tuple[Row, ...]
+    tuned: tuple[Tuned, ...]
+    recommendations: tuple[Recommendation, ...]
+    tuning: str
+    versions: dict[str, str]
+
+    def protocol(self) -> list[str]:
+        """Return how it was measured, a sentence each."""
+        few = self.used < self.distinct
+        drawn = f", {self.used:,} of them drawn at random, of each label its share" if few else ""
+        return [
+            f"{self.given:,} texts, {self.distinct:,} of which differ{drawn}; {self.labels:,} labels; "
+            f"seed {self.seed}.",
+            f"Every encoder sees the same {self.folds} folds. C of the linear probe is chosen within the first "
+            "fold's training texts.",
+            "Intervals are of 95 %: the bootstrap's over texts (models are not fitted again), Student's t over "
+            "folds for the few-shot curve and over groups of labels for the anomalies, and a jackknife's over "
+            "folds for the V-measure.",
+            "A recommendation takes the fastest of those whose difference to the best, text by text, is within "
+            "the noise: its interval holds 0, at 95 % for all comparisons of a purpose together.",
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return comparison.json."""
+        return {
+            "data": {
+                "source": self.source,
+                "texts": self.given,
+                "distinct": self.distinct,
+                "used": self.used,
+                "labels": self.labels,
+            },
+            "folds": self.folds,
+            "seed": self.seed,
+            "protocol": self.protocol(),
+            "encoders": [_row_dict(row) for row in self.rows],
+            "fine_tuned": [_tuned_dict(tuned) for tuned in self.tuned],
+            "recommendations": {one.purpose: _recommended(one) for one in self.recommendations},
+            "fine_tuning": self.tuning,
+            "versions": self.versions,
+        }
+
+
+def _row_dict(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "dimension": row.dimension,
+        **{key: estimate.as_dict() for key, estimate in row.figures.items()},
+        "few_shot": {str(each): estimate.as_dict() for each, estimate in row.shots.items()},
+        "texts_per_second": {"value": row.speed, "lower": row.slowest, "upper": row.fastest},
+        "memory_bytes": row.memory,
+        "usd_per_million_texts": row.cost,
+    }
+
+
+def _tuned_dict(tuned: Tuned) -> dict[str, Any]:
+    return {
+        "name": tuned.name,
+        "few_shot": {str(each): estimate.as_dict() for each, estimate in tuned.shots.items()},
+        "seconds": {str(each): seconds for each, seconds in tuned.seconds.items()},
+    }
+
+
+def _recommended(one: Recommendation) -> dict[str, Any]:
+    told = asdict(one.choice)
+    behind = {name: estimate.as_dict() for name, estimate in one.choice.behind.items()}
+    return {
+        "encoder": told["taken"],
+        "best": told["best"],
+        "within_noise": told["tied"],
+        "behind_best": behind,
+        "sentence": one.sentence,
+    }
