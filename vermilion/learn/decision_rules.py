@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from vermilion.learn.hierarchy import Ways, levels, masses, paths
 from vermilion.types import BoolArray, FloatArray, IntArray
 
 
@@ -121,17 +122,16 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One path down a tree: from the root to the likeliest child, as long as that is sure enough.
-
-    A label is as likely as all that lies under it, itself included, so a row's labels always are a label and all
-    labels above it.
+    """One label and all that stand above it, as deep down the tree as is sure enough; see `hierarchy.Ways`.
 
     Attributes
     ----------
     parents : tuple of int
         The number of each label's parent; -1 for those at the top.
     least : float
-        How likely a label below the top must be to be taken. 0 always goes down to a leaf.
+        How likely a label below the top must be to be taken. 0 always takes the likeliest class.
+    chosen_by : str
+        What `least` is good for, as in "hierarchical f1" or "precision:0.9".
 
     Examples
     --------
@@ -142,48 +142,33 @@ class Tree:
 
     parents: tuple[int, ...]
     least: float = 0.5
+    chosen_by: str = "0.5"
 
     kind: ClassVar[str] = "tree"
 
     def decide(self, proba: FloatArray) -> BoolArray:
-        """Return which labels each row has, shape (n, K)."""
-        mass = self.mass(proba)
-        chosen = np.zeros(proba.shape, dtype=np.bool_)
-        at = np.full(len(proba), -1)
-        parents = np.asarray(self.parents)
-        for _ in self._downwards():
-            below = np.where(parents[None, :] == at[:, None], mass, -1.0)
-            best = below.argmax(axis=1)
-            value = below[np.arange(len(proba)), best]
-            going = (value >= 0) & ((at < 0) | (value >= self.least)) & ~chosen[np.arange(len(proba)), best]
-            chosen[np.flatnonzero(going), best[going]] = True
-            at[going] = best[going]
-        return chosen
+        """Return which labels each row has, shape (n, K): those from the top down to where it is placed."""
+        return paths(Ways.of(proba, self.parents).placed(self.least), self.parents)
 
     def mass(self, proba: FloatArray) -> FloatArray:
-        """Return the probability of each label with all that lies under it, shape (n, K)."""
-        mass = np.array(proba, dtype=np.float64)
-        for level in reversed(self._downwards()):
-            for number in level:
-                if self.parents[number] >= 0:
-                    mass[:, self.parents[number]] += mass[:, number]
-        return mass
+        """Return the probability of each label with all that stands under it, shape (n, K)."""
+        return masses(proba, self.parents)
 
     def depths(self) -> tuple[int, ...]:
         """Return how far below the top each label is."""
-        depth = {number: place for place, level in enumerate(self._downwards()) for number in level}
-        return tuple(depth[number] for number in range(len(self.parents)))
-
-    def _downwards(self) -> list[list[int]]:
-        """Return the labels by level, from the top."""
-        levels: list[list[int]] = [[place for place, above in enumerate(self.parents) if above < 0]]
-        while below := [place for place, above in enumerate(self.parents) if above in levels[-1]]:
-            levels.append(below)
-        return levels
+        depth = np.empty(len(self.parents), dtype=np.int64)
+        for place, level in enumerate(levels(self.parents)):
+            depth[level] = place
+        return tuple(depth.tolist())
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"rule": self.kind, "parents": list(self.parents), "least": self.least}
+        return {
+            "rule": self.kind,
+            "parents": list(self.parents),
+            "least": self.least,
+            "chosen_by": self.chosen_by,
+        }
 
 
 def one_hot(columns: IntArray, n_columns: int) -> BoolArray:
@@ -233,10 +218,8 @@ def _thresholds(told: Mapping[str, Any], n_labels: int) -> Rule:
 
 def _tree(told: Mapping[str, Any], n_labels: int) -> Rule:
     parents = tuple(int(parent) for parent in _as_many(told["parents"], n_labels))
-    tree = Tree(parents, _share(told["least"]))
-    if sum(map(len, tree._downwards())) != n_labels:
-        raise ValueError("a tree's labels must all hang from the top")
-    return tree
+    levels(parents)
+    return Tree(parents, _share(told["least"]), str(told["chosen_by"]))
 
 
 def _as_many(values: Sequence[Any], n_labels: int) -> Sequence[Any]:
