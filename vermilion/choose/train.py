@@ -15,6 +15,7 @@ import numpy as np
 from vermilion.choose.card import render_card
 from vermilion.choose.lesson import Learned, Learner, Lesson
 from vermilion.choose.one_label import learn_one_label
+from vermilion.choose.several_labels import learn_several_labels
 from vermilion.config import TrainSettings
 from vermilion.errors import InputError
 from vermilion.types import Encoder, FloatArray, Label, Texts
@@ -31,6 +32,7 @@ CHUNK = 4096
 LEARNERS: dict[str, Learner] = {
     "binary": learn_one_label,
     "multi-class": learn_one_label,
+    "multi-label": learn_several_labels,
 }
 
 

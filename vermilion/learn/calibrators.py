@@ -16,6 +16,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from vermilion.learn.calibration import apply_temperature, log_proba, softmax
 from vermilion.learn.calibration_metrics import effective_size
+from vermilion.learn.label_calibration import LabelScaling
 from vermilion.types import FloatArray, Head, IntArray
 
 # An isotonic curve overfits below a thousand rows (Niculescu-Mizil and Caruana, 2005); a scale and a bias for each
@@ -117,6 +118,12 @@ class IsotonicScaling:
         return {"method": self.method, "x": list(self.x), "y": list(self.y)}
 
 
+SCALED: dict[str, Callable[[tuple[float, ...], tuple[float, ...]], Calibrator]] = {
+    "vector": VectorScaling,
+    "label": LabelScaling,
+}
+
+
 def restore(told: Mapping[str, Any], n_labels: int) -> Calibrator:
     """Return the calibrator that `to_json` told of.
 
@@ -132,13 +139,13 @@ def restore(told: Mapping[str, Any], n_labels: int) -> Calibrator:
     True
     """
     method = told.get("method")
-    if method == "vector":
+    if method in SCALED:
         scale, bias = _numbers(told["scale"]), _numbers(told["bias"])
         if not len(scale) == len(bias) == n_labels:
             raise ValueError(
                 f"{n_labels} labels need as many scales and biases, got {len(scale)}, {len(bias)}"
             )
-        return VectorScaling(scale, bias)
+        return SCALED[method](scale, bias)
     if method == "isotonic":
         x, y = _numbers(told["x"]), _numbers(told["y"])
         rising = len(x) == len(y) > 0 and all(np.diff(x) > 0) and all(np.diff(y) >= 0)

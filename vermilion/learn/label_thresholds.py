@@ -1,35 +1,19 @@
 """From which probability on a text gets a label: thresholds for the largest F1, one a label.
 
-Fitted on probabilities held out. With few positives the best threshold on them is chance (Yang, 2001, "A study of
-thresholding strategies for text categorization"), so each is drawn to the one that suits all labels together, the more
-the fewer positives its label has.
+With few positives the threshold that is best on them is chance (Yang, 2001). Where probabilities mean what they say,
+they alone tell what F1 to expect of each threshold (Lewis, 1995), and that needs no positives. So each label's best
+threshold is drawn to the expected one, the more the fewer positives it has (docs/design/multi_label.md).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from vermilion.learn.label_calibration import log_odds
 from vermilion.types import BoolArray, FloatArray
 
-# A label's own threshold weighs as much as the common one at so many positives.
-POSITIVES = 20.0
-LEAST, MOST = 1e-6, 1 - 1e-6
-# Common thresholds that are tried, evenly spaced in log odds.
-GRID = 1 / (1 + np.exp(-np.linspace(-6, 4, 81)))
-
-
-def f1_scores(truth: BoolArray, predicted: BoolArray) -> FloatArray:
-    """Return the F1 of each label, shape (K,); 0 where it is neither true nor predicted anywhere.
-
-    Examples
-    --------
-    >>> f1_scores(np.array([[1, 0], [1, 0]], dtype=bool), np.array([[1, 0], [0, 0]], dtype=bool)).round(3).tolist()
-    [0.667, 0.0]
-    """
-    hits = (truth & predicted).sum(axis=0)
-    total = truth.sum(axis=0) + predicted.sum(axis=0)
-    scores: FloatArray = 2 * hits / np.maximum(total, 1)
-    return scores
+# With so many positives a label's best threshold weighs as much as the expected one.
+POSITIVES = 100.0
 
 
 def best_thresholds(proba: FloatArray, truth: BoolArray) -> FloatArray:
@@ -51,35 +35,47 @@ def best_thresholds(proba: FloatArray, truth: BoolArray) -> FloatArray:
     found = np.ones(proba.shape[1])
     for label in np.flatnonzero(truth.any(axis=0)):
         order = np.argsort(-proba[:, label], kind="stable")
-        scores, on = proba[order, label].astype(np.float64), truth[order, label]
+        on = truth[order, label]
         f1 = 2 * np.cumsum(on) / (np.arange(1, len(on) + 1) + on.sum())
-        below = np.append(scores[1:], 0.0)
-        f1[scores == below] = -1  # no threshold parts equal probabilities
-        best = int(f1.argmax())
-        found[label] = (scores[best] + below[best]) / 2
+        found[label] = _highest(proba[order, label].astype(np.float64), f1)
     return found
 
 
-def common_threshold(proba: FloatArray, truth: BoolArray) -> float:
-    """Return the one threshold for all labels with the largest macro-F1, over labels that have a positive.
+def expected_thresholds(proba: FloatArray) -> FloatArray:
+    """Return for each label the threshold with the largest F1 to be expected, shape (K,).
+
+    Expected counts stand for counts, which is close where there are many rows: of the m likeliest rows as many are
+    right as their probabilities add up to.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, K)
+        Calibrated; of any rows that are like those to come.
 
     Examples
     --------
-    >>> proba = np.array([[0.9, 0.4], [0.3, 0.1]])
-    >>> 0.1 < common_threshold(proba, np.array([[True, True], [True, False]])) <= 0.3
-    True
+    >>> expected_thresholds(np.array([[0.9], [0.4], [0.1], [0.0]])).round(2).tolist()
+    [0.25]
     """
-    used = truth.any(axis=0)
-    if not used.any():
-        return 0.5
-    scores = [float(f1_scores(truth[:, used], proba[:, used] >= value).mean()) for value in GRID]
-    return float(GRID[int(np.argmax(scores))])
+    found = np.ones(proba.shape[1])
+    for label in range(proba.shape[1] if len(proba) else 0):
+        scores = np.sort(proba[:, label].astype(np.float64))[::-1]
+        f1 = 2 * np.cumsum(scores) / (np.arange(1, len(scores) + 1) + scores.sum())
+        found[label] = _highest(scores, f1)
+    return found
+
+
+def _highest(scores: FloatArray, f1: FloatArray) -> float:
+    """Return the threshold below the score with the largest F1; scores fall."""
+    below = np.append(scores[1:], 0.0)
+    best = int(np.where(scores > below, f1, -1.0).argmax())  # no threshold parts equal scores
+    return float(scores[best] + below[best]) / 2
 
 
 def fit_thresholds(proba: FloatArray, truth: BoolArray, positives: float = POSITIVES) -> FloatArray:
-    """Return a threshold for each label, shape (K,): its best, drawn to the common one where it has few positives.
+    """Return a threshold for each label, shape (K,): its best, drawn to the expected one where it has few positives.
 
-    In log odds, the best weighs as much as the label has positives, the common one as much as `positives`.
+    In log odds, the best weighs as much as the label has positives, the expected one as much as `positives`.
 
     Parameters
     ----------
@@ -90,22 +86,12 @@ def fit_thresholds(proba: FloatArray, truth: BoolArray, positives: float = POSIT
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> truth = rng.random((500, 3)) < [0.5, 0.1, 0.0]
-    >>> proba = np.where(truth, 0.4, 0.1) + 0.2 * rng.random(truth.shape)
-    >>> thresholds = fit_thresholds(proba, truth)
-    >>> bool((np.abs(thresholds - common_threshold(proba, truth)) < 0.1).all())
+    >>> proba = rng.random((5000, 2)) ** 2
+    >>> thresholds = fit_thresholds(proba, rng.random((5000, 2)) < proba)
+    >>> bool((np.abs(thresholds - expected_thresholds(proba)) < 0.05).all())
     True
     """
-    own = np.clip(best_thresholds(proba, truth), LEAST, MOST)
-    common = common_threshold(proba, truth)
     count = truth.sum(axis=0)
     share = count / (count + positives)
-    return np.asarray(_inverse(share * _log_odds(own) + (1 - share) * _log_odds(np.asarray(common))))
-
-
-def _log_odds(value: FloatArray) -> FloatArray:
-    return np.log(value) - np.log1p(-value)
-
-
-def _inverse(log_odds: FloatArray) -> FloatArray:
-    return 1 / (1 + np.exp(-log_odds))
+    own, expected = log_odds(best_thresholds(proba, truth)), log_odds(expected_thresholds(proba))
+    return np.asarray(1 / (1 + np.exp(-(share * own + (1 - share) * expected))))

@@ -22,7 +22,7 @@ from vermilion.types import BoolArray, FloatArray
 C_GRID = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 DEFAULT_C = 3.0
 # C is chosen on so many cells of the indicator matrix, and rows in any case; the rest of the rows tells little more.
-CHOICE_CELLS, CHOICE_ROWS = 2_000_000, 5_000
+CHOICE_CELLS, CHOICE_ROWS = 300_000, 5_000
 # A larger C must take so much off the held-out log loss.
 WORTH = 0.001
 # A label is solved where a step is expected to take less than this share off its loss.

@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from vermilion.errors import ModelError
 from vermilion.learn.calibrators import Calibrator, calibrated_proba, restore
 from vermilion.learn.decision_rules import Argmax, Rule, from_json
-from vermilion.learn.heads import HEADS
+from vermilion.learn.heads import HEADS, SEVERAL
 from vermilion.learn.out_of_scope import OutOfScope
 from vermilion.types import BoolArray, FloatArray, Head, Label
 
@@ -72,7 +72,8 @@ class SavedModel:
         Rows sum to 1, but where a text may have several labels.
         """
         if self.task == "multi-label":
-            return self.head.predict_proba(X)
+            said = self.head.predict_proba(X)
+            return said if self.calibrator is None else self.calibrator.apply(said)
         return calibrated_proba(self.head, X, self.temperature, self.calibrator)
 
     def decide(self, proba: FloatArray) -> BoolArray:
@@ -218,7 +219,7 @@ def _describe(folder: Path) -> dict[str, Any]:
 
 def _restore(folder: Path, description: dict[str, Any], tensors: bytes) -> SavedModel:
     try:
-        head_class: Any = HEADS[description["head"]["kind"]]
+        head_class: Any = (HEADS | SEVERAL)[description["head"]["kind"]]
         head: Head = head_class(**description["head"]["params"])
         classes = np.asarray(description["classes"], dtype=np.int64)
         labels = tuple(Label(**label) for label in description["labels"])
