@@ -23,6 +23,7 @@ import pytest
 from vermilion.learn.calibration_metrics import ReliabilityBin
 from vermilion.learn.paired import Paired
 from vermilion.learn.worth import Gain
+from vermilion.page.shell import assets
 from vermilion.red import wording
 from vermilion.red.record import (
     CalibrationRecord,
@@ -35,7 +36,6 @@ from vermilion.red.record import (
     Summary,
 )
 from vermilion.red.report import charts, tables
-from vermilion.red.report import page as report_page
 from vermilion.red.report.page import render_report
 from vermilion.red.trust import Compared, Counted, MixedUp, SecondOpinion, Trust
 from vermilion.types import Source
@@ -529,7 +529,7 @@ def test_texts_and_labels_stay_texts(payload: str) -> None:
 
 def test_the_same_run_gives_the_same_bytes_of_a_size_to_send_by_mail() -> None:
     page = page_of(970)
-    report_page._assets.cache_clear()
+    assets.cache_clear()
     assert render_report(full_data(970)) == page
     assert len(page.encode()) < 2_500_000
 

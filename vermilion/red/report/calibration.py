@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from plotly import graph_objects as go
 
+from vermilion.page.figures import Chart, Table, figure_of
 from vermilion.red import wording
 from vermilion.red.record import CalibrationRecord
-from vermilion.red.report.charts import Chart, figure_of
-from vermilion.red.report.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

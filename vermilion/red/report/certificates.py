@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vermilion.page.figures import Table
 from vermilion.red import wording
 from vermilion.red.record import GroupCertificate, Summary
-from vermilion.red.report.tables import Table, or_dash
+from vermilion.red.report.tables import or_dash
 
 if TYPE_CHECKING:  # the terminal says these lines, and must not wait for SciPy
     from vermilion.learn.acceptance import Acceptance

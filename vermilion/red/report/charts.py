@@ -13,24 +13,10 @@ from typing import Any
 
 from plotly import graph_objects as go
 
+from vermilion.page.figures import WHOLE, Chart, Table, figure_of
 from vermilion.red import wording
 from vermilion.red.record import ReportData, RoundRecord, Summary
-from vermilion.red.report.tables import SOURCES, Table, or_dash, percent_or_dash
-
-LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
-THOUSANDS: dict[str, Any] = {"separatethousands": True, "exponentformat": "none"}
-WHOLE = {"rangemode": "tozero", **THOUSANDS}
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A chart: its key in the page, its title, what it shows in a sentence, its figure and its table."""
-
-    key: str
-    title: str
-    description: str
-    figure: dict[str, Any]
-    table: Table
+from vermilion.red.report.tables import SOURCES, or_dash, percent_or_dash
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +242,3 @@ def _bar(name: str, role: str, xs: list[str], ys: Sequence[float], hover: str, a
         x=xs, y=list(ys), name=name, meta=role, yaxis=axis, showlegend=False,
         hovertemplate=f"{name}, round %{{x}}: %{{y:{hover}}}<extra></extra>",
     )  # fmt: skip
-
-
-def figure_of(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, Any]:
-    """Return a checked figure as plain JSON types, without plotly's own template."""
-    axes = {
-        "xaxis": {"title": {"text": x}, **THOUSANDS, **layout.pop("xaxis", {})},
-        "yaxis": {"title": {"text": y}, **layout.pop("yaxis", {})},
-    }
-    figure = go.Figure(list(traces), {"legend": LEGEND, "showlegend": len(traces) > 1, **axes, **layout})
-    plain: dict[str, Any] = figure.to_plotly_json()
-    plain["layout"].pop("template")
-    return plain

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from vermilion.page.figures import Table
 from vermilion.red import wording
-from vermilion.red.report.tables import Table
 
 WHY = {
     "few texts": "hardly any text is known to have it",

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from vermilion.page.shell import assets, environment
 from vermilion.red import wording
 from vermilion.red.record import ReportData
 from vermilion.red.report.calibration import calibration_section
@@ -30,15 +24,8 @@ from vermilion.red.report.tables import (
 from vermilion.red.report.trust import trust_section
 from vermilion.red.report.worth import worth_section
 
-
-@dataclass(frozen=True, slots=True)
-class Assets:
-    """The page's own style and scripts, and the policy that lets the browser run these and nothing else."""
-
-    style: str
-    script: str
-    plotly: str
-    policy: str
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def render_report(data: ReportData) -> str:
@@ -60,12 +47,6 @@ def render_report(data: ReportData) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("vermilion.red.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=False,
-    )
     words = (
         wording.count,
         wording.counted,
@@ -73,8 +54,9 @@ def _environment() -> Environment:
         wording.percent_at_least,
         wording.percent_at_most,
     )
-    environment.filters |= {word.__name__: word for word in words}
-    return environment
+    own = environment("vermilion.red.report")
+    own.filters |= {word.__name__: word for word in words}
+    return own
 
 
 def _view(data: ReportData) -> dict[str, Any]:
@@ -84,7 +66,7 @@ def _view(data: ReportData) -> dict[str, Any]:
     calibration = calibration_section(summary.calibration, simulated=summary.simulated)
     worth = worth_section(summary)
     drawn = [*round_charts, *(section.chart for section in (worth, calibration) if section)]
-    assets = _assets()
+    shared = assets()
     view: dict[str, Any] = {
         "data": data,
         "headlines": wording.headlines(summary),
@@ -103,10 +85,10 @@ def _view(data: ReportData) -> dict[str, Any]:
         "labels": label_rows(data.label_counts),
         "labels_line": labels_line(data.label_counts),
         "repeat": repeat_tables(summary),
-        "style": assets.style,
-        "script": assets.script,
-        "plotly": assets.plotly,
-        "policy": assets.policy,
+        "style": shared.style,
+        "script": shared.script,
+        "plotly": shared.plotly,
+        "policy": shared.policy,
     }
     return view | {"sections": _sections(view)}
 
@@ -131,31 +113,3 @@ def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:
         ("repeat", "Repeat this run", True),
     ]
     return [(key, name) for key, name, there in possible if there]
-
-
-@cache
-def _assets() -> Assets:
-    style = _environment().get_template("report.css.j2").render()
-    script = files("vermilion.red.report").joinpath("templates/report.js").read_text("utf-8")
-    plotly = files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
-    # Without a time stamp the same run gives the same bytes.
-    packed = base64.b64encode(gzip.compress(plotly, mtime=0)).decode()
-    return Assets(style, script, packed, _policy(style, script, plotly))
-
-
-def _policy(style: str, script: str, plotly: bytes) -> str:
-    """Return the content security policy: this style, these two scripts, and nothing from anywhere."""
-    rules = {
-        "default-src": "'none'",
-        "script-src": f"{_digest(script.encode())} {_digest(plotly)}",
-        # plotly adds its rules, one by one, to a style element that it makes empty.
-        "style-src": f"{_digest(style.encode())} {_digest(b'')}",
-        "img-src": "data:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    return "; ".join(f"{name} {value}" for name, value in rules.items())
-
-
-def _digest(content: bytes) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"

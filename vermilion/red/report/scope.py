@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vermilion.page.figures import Table
 from vermilion.red import wording
 from vermilion.red.record import ProposedLabel, Summary
-from vermilion.red.report.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from vermilion.page.figures import Table
 from vermilion.red import wording
 from vermilion.red.record import HeadTrial, RoundRecord, Summary
 from vermilion.types import Source
@@ -18,22 +18,6 @@ SOURCES: dict[Source, str] = {
     "out_of_scope": "out of scope: no label, the text looks foreign to all",
     "review": "review: left for a person",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: its caption, its columns (name, whether numeric) and its rows of cells."""
-
-    caption: str
-    columns: tuple[tuple[str, bool], ...]
-    rows: tuple[tuple[str, ...], ...]
-    marked: int | None = None
-
-    @classmethod
-    def of(cls, caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-        """Return a table whose first column holds words, and the others numbers."""
-        named = tuple((name, place > 0) for place, name in enumerate(columns))
-        return cls(caption, named, tuple(tuple(row) for row in rows))
 
 
 def or_dash(value: float | None, digits: int = 3) -> str:

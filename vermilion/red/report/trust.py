@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vermilion.page.figures import Table
 from vermilion.red import wording
-from vermilion.red.report.tables import Table
 from vermilion.red.trust import Compared, Counted, MixedUp, Trust, advice
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from plotly import graph_objects as go
 
 from vermilion.learn.worth import Gain
+from vermilion.page.figures import Chart, Table, figure_of
 from vermilion.red import wording
 from vermilion.red.record import RoundRecord, Summary
-from vermilion.red.report.charts import Chart, answers_before, figure_of
-from vermilion.red.report.tables import Table, or_dash
+from vermilion.red.report.charts import answers_before
+from vermilion.red.report.tables import or_dash
 
 
 @dataclass(frozen=True, slots=True)

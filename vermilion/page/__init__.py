@@ -1,0 +1,1 @@
+"""What all pages share: style, script, charts and tables, in one file that asks nothing of the network."""
