@@ -197,13 +197,23 @@ def test_an_id_column_that_was_asked_for_must_be_there(save: Save) -> None:
     assert "expected a column 'key'" in str(refusal(path, Columns(id="key")))
 
 
+def test_an_empty_list_of_labels_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "x", "labels": ["a", "b"]}\n{"text": "y", "labels": []}\n')
+    assert read_texts(path, labelled=True).labels == (("a", "b"), ())
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nx,a; b\ny,\n")
+    assert read_texts(path, Columns(label_separator=";"), labelled=True).labels == (("a", "b"), ())
+    assert "row 2, column label: expected a label, found an empty cell" in str(refusal(path))
+
+
 PARQUET_FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"text": [1, 2], "label": ["a", "b"]}, "expected texts in column 'text', found Int64"),
     ({"text": ["x", None], "label": ["a", "b"]}, "row 2, column text: expected a text, found nothing"),
     ({"text": ["x", " "], "label": ["a", "b"]}, "row 2, column text: expected a text, found white space"),
     ({"text": ["x", "a\0"], "label": ["a", "b"]}, "row 2, column text: expected a text, found a NUL"),
     ({"text": ["x", "y"], "label": ["a", None]}, "row 2, column label: expected a label, found nothing"),
-    ({"text": ["x", "y"], "labels": [["a"], []]}, "row 2, column labels: expected a label, found nothing"),
+    ({"text": ["x", "y"], "label": [["a"], []]}, "row 2, column label: expected a label, found nothing"),
     (
         {"text": ["x", "y"], "label": [1.0, 2.0]},
         "row 1, column label: expected a label, found the number 1.0",

@@ -49,7 +49,7 @@ class Texts:
     texts : tuple of str
         The texts; never empty, no NUL, no lone surrogate.
     labels : tuple of tuple of str, or None
-        The labels of each row (one for multi-class), or None for a pool.
+        The labels of each row (one for multi-class, any number where there may be several), or None for a pool.
     source : str
         The path, or "<stdin>", for messages.
     rows : tuple of int

@@ -15,7 +15,7 @@ from vermilion.types import Label, Texts
 from vermilion.world.data_writer import RowWriter, write_decisions
 from vermilion.world.pairs import SEPARATOR, join_pair
 from vermilion.world.rows import raw_rows
-from vermilion.world.source import BadRow, BadRows, Columns, Fault, FileFormat, RawRow, Source, shown
+from vermilion.world.source import LABELS, BadRow, BadRows, Columns, Fault, FileFormat, RawRow, Source, shown
 
 __all__ = [
     "BadRow",
@@ -225,7 +225,7 @@ def _row(raw: RawRow, source: Source) -> Row:
         text = _text(raw.text, columns.text)
     labels: tuple[str, ...] = ()
     if source.labelled:
-        names = [_name(name, "label", columns.label) for name in _split(raw.label, columns.label_separator)]
+        names = [_name(name, "label", columns.label) for name in _split(raw.label, columns)]
         labels = tuple(dict.fromkeys(names))
     id_ = _name(raw.id, "id", columns.id) if source.has_ids else str(raw.row - 1)
     return Row(raw.row, id_, text, labels)
@@ -251,11 +251,12 @@ def _separator(cell: str) -> str:
     return f"a unit separator at character {cell.index(SEPARATOR) + 1}" if SEPARATOR in cell else ""
 
 
-def _split(cell: object, separator: str | None) -> list[object]:
+def _split(cell: object, columns: Columns) -> list[object]:
+    """Return a cell's labels. None at all is meant where several could stand: an empty list of `labels`."""
     if isinstance(cell, list):
-        return cell or [None]
-    if separator and isinstance(cell, str):
-        return [name.strip() for name in cell.split(separator)]
+        return cell if cell or columns.label == LABELS else [None]
+    if columns.label_separator and isinstance(cell, str):
+        return [name.strip() for name in cell.split(columns.label_separator)] if cell.strip() else []
     return [cell]
 
 

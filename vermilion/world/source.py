@@ -17,6 +17,8 @@ FileFormat = Literal["csv", "tsv", "jsonl", "parquet"]
 Role = Literal["text", "text_a", "text_b", "label", "id"]
 
 SHOWN_NAMES = 10
+# A column of this name holds lists: of several labels, of one, or of none.
+LABELS = "labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Columns:
     id : str
         Optional in the file under its usual name; without it, ids are row numbers from 0.
     label_separator : str or None
-        Splits one cell into several labels. None takes a cell as one label, as names may hold any sign.
+        Splits one cell into several labels, an empty one into none. None takes a cell as one label, as names may hold
+        any sign.
     text_a, text_b : str
         The two texts of a pair. A file is one of pairs where it has both and no `text`, or where one of them is named
         otherwise than here.
@@ -153,8 +156,8 @@ class Source:
 
     def _column(self, role: Role, found: Sequence[str], row: int | None) -> str:
         name: str = getattr(self.columns, role)
-        if role == "label" and name == Columns().label and name not in found and "labels" in found:
-            name = "labels"
+        if role == "label" and name == Columns().label and name not in found and LABELS in found:
+            name = LABELS
             self.columns = replace(self.columns, label=name)
         if found.count(name) == 1:
             return name

@@ -13,7 +13,7 @@ from vermilion.world.pairs import is_pair
 def infer_task(labelled: Texts, labels: Sequence[Label], named: str = "auto") -> str:
     """Return the task that labelled texts pose: binary, multi-class, multi-label or hierarchical.
 
-    Several labels on one row make it multi-label; parents among the labels hierarchical; two labels binary. That rows
+    Several labels on one row make it multi-label, and then a row may have none; parents among the labels hierarchical; two labels binary. That rows
     are pairs of texts changes nothing about what their labels are.
 
     Parameters
@@ -44,6 +44,9 @@ def infer_task(labelled: Texts, labels: Sequence[Label], named: str = "auto") ->
     if named == "pairs":
         _refuse_single_texts(labelled)
     several = _row_with_several(labelled)
+    empty = _row_without(labelled)
+    if empty is not None and several is None and named != "multi-label":
+        raise _none(labelled, empty)
     grouped = any(label.parent is not None for label in labels)
     if named in ("auto", "pairs"):
         plain = "binary" if len(labels) == 2 else "multi-class"
@@ -59,13 +62,24 @@ def infer_task(labelled: Texts, labels: Sequence[Label], named: str = "auto") ->
 
 def _row_with_several(labelled: Texts) -> int | None:
     rows = enumerate(labelled.labels or ())
-    return next((place for place, names in rows if len(names) != 1), None)
+    return next((place for place, names in rows if len(names) > 1), None)
+
+
+def _row_without(labelled: Texts) -> int | None:
+    return next((place for place, names in enumerate(labelled.labels or ()) if not names), None)
+
+
+def _none(labelled: Texts, place: int) -> InputError:
+    row = labelled.rows[place] if labelled.rows else place + 1
+    where = f"{labelled.source or 'texts'}, row {row}"
+    cure = "add its label, or say --task multi-label, where a text may have none"
+    return InputError("one label a row", "none", where, cure)
 
 
 def _several(labelled: Texts, place: int, named: str) -> InputError:
     assert labelled.labels is not None
     row = labelled.rows[place] if labelled.rows else place + 1
-    found = " + ".join(f"'{name}'" for name in labelled.labels[place]) or "none"
+    found = " + ".join(f"'{name}'" for name in labelled.labels[place])
     return InputError(
         "one label a row",
         f"{found} in row {row} of {labelled.source or 'texts'}",
