@@ -11,6 +11,7 @@ import numpy as np
 from vermilion.config import TrainSettings
 from vermilion.learn.calibrators import Calibrator
 from vermilion.learn.decision_rules import Rule
+from vermilion.learn.model_choice import OutOfFold
 from vermilion.types import BoolArray, FloatArray, Head, IntArray, Label
 
 
@@ -60,6 +61,8 @@ class Learned:
         What was compared and chosen: plain JSON, kept in the model's origin.
     lines : tuple of (name, value)
         The same in words, for the terminal and the model card.
+    held_out : OutOfFold or None
+        What the model, calibrated, said of texts that it had not learned from.
     """
 
     kind: str
@@ -69,6 +72,18 @@ class Learned:
     findings: dict[str, Any] = field(default_factory=dict)
     lines: tuple[tuple[str, str], ...] = ()
     calibrator: Calibrator | None = None
+    held_out: OutOfFold | None = None
 
 
 Learner = Callable[[Lesson], Learned]
+
+
+def percent(share: float) -> str:
+    """Return a share in words.
+
+    Examples
+    --------
+    >>> percent(0.945), percent(float("nan"))
+    ('94.5 %', 'unknown')
+    """
+    return f"{100 * share:.1f} %" if np.isfinite(share) else "unknown"
