@@ -35,13 +35,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart: its key in the page, its title, what it shows in a sentence, its figure and its table."""
+    """A chart: its key in the page, its title, what it shows in a sentence, its figure and its table.
+
+    `large`: it takes the page's whole width and more height than others.
+    """
 
     key: str
     title: str
     description: str
     figure: dict[str, Any]
     table: Table
+    large: bool = False
 
 
 def figure_of(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, Any]:

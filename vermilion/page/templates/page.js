@@ -45,8 +45,10 @@ function painted(figure) {
   const data = figure.data.map((trace) => {
     const own = colour(`chart-${trace.meta}`);
     const marker = { ...trace.marker, color: own };
+    if (trace.type === "heatmap") return { ...trace, colorscale: [[0, colour("card")], [1, own]] };
     if (trace.type === "bar") marker.line = { color: colour("card"), width: 1 };
-    return { ...trace, marker, ...(trace.line && { line: { ...trace.line, color: own } }) };
+    const bars = trace.error_y && { error_y: { ...trace.error_y, color: trace.type === "bar" ? colour("ink") : own } };
+    return { ...trace, marker, ...(trace.line && { line: { ...trace.line, color: own } }), ...bars };
   });
   const axis = (given) => ({
     automargin: true, fixedrange: true, gridcolor: colour("rule"), linecolor: colour("soft"),
@@ -109,7 +111,8 @@ function setUpLabels() {
     const up = was ? was === "descending" : place === 0;
     heads.forEach((head) => head.removeAttribute("aria-sort"));
     heads[place].setAttribute("aria-sort", up ? "ascending" : "descending");
-    const compare = place === 0 ? (a, b) => a.localeCompare(b, "en", { numeric: true }) : (a, b) => a - b;
+    const number = (value) => (Number.isNaN(value) ? -1 : value); // a dash comes last
+    const compare = place === 0 ? (a, b) => a.localeCompare(b, "en", { numeric: true }) : (a, b) => number(a) - number(b);
     rows.sort((a, b) => (up ? 1 : -1) * compare(a.values[place], b.values[place]));
     page = 0;
     show();
@@ -122,7 +125,7 @@ function setUpLabels() {
     button.addEventListener("click", () => sort(place));
     head.replaceChildren(button);
   });
-  table.caption.textContent = "Texts by label; choose a column's name to sort by it";
+  table.caption.textContent = `${table.dataset.title || "Texts by label"}; choose a column's name to sort by it`;
   search.addEventListener("input", () => { page = 0; show(); });
   byId("label-back").addEventListener("click", () => { page -= 1; show(); });
   byId("label-next").addEventListener("click", () => { page += 1; show(); });
