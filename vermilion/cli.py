@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from vermilion import __version__
+from vermilion import __version__, cli_encoders
 from vermilion.config import Caps, RunSettings, TrainSettings, Worth
 from vermilion.errors import InputError, VermilionError
 from vermilion.screen import Screen, show_pairs, show_plan, show_summary, show_trust
@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 labels_app = typer.Typer(no_args_is_help=True, help="Change the labels of a finished run.")
 app.add_typer(labels_app, name="labels")
+app.add_typer(cli_encoders.app, name="encoders")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -52,7 +53,7 @@ Workers = Annotated[int | None, typer.Option(help="Workers on Ray, a core each; 
 TextA = Annotated[str, typer.Option(help="Column of the first text of each pair.")]
 TextB = Annotated[str, typer.Option(help="Column of the second text of each pair.")]
 
-ENCODER = "minilm, static, st:NAME, openai:NAME or two of them: minilm+static."
+ENCODER = "minilm, static, st:NAME, openai:NAME, fastembed:NAME, model2vec:NAME or two: minilm+static."
 INTERRUPTED = 130
 NEXT = """
 Next, with your own files and an LLM:
