@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +17,7 @@ from vermilion.choose.card import render_card
 from vermilion.choose.lesson import Learned, Learner, Lesson
 from vermilion.choose.one_label import learn_one_label
 from vermilion.choose.several_labels import learn_several_labels
+from vermilion.choose.tree import learn_tree
 from vermilion.config import TrainSettings
 from vermilion.errors import InputError
 from vermilion.types import Encoder, FloatArray, Label, Texts
@@ -32,6 +34,7 @@ CHUNK = 4096
 LEARNERS: dict[str, Learner] = {
     "binary": learn_one_label,
     "multi-class": learn_one_label,
+    "hierarchical": learn_tree,
     "multi-label": learn_several_labels,
 }
 
@@ -97,7 +100,7 @@ class Trained:
             "encoder": model.encoder,
             "head": model.kind,
             "decision": model.rule.to_json(),
-            **self.learned.findings,
+            **without_nan(self.learned.findings),
         }
 
 
@@ -211,8 +214,23 @@ def _origin(labelled: Texts, settings: TrainSettings, learned: Learned) -> dict[
         "data": {"labelled": data_hash(labelled)},
         "settings": asdict(settings),
         "versions": _versions(),
-        **learned.findings,
+        **without_nan(learned.findings),
     }
+
+
+def without_nan(value: Any) -> Any:
+    """Return plain JSON types with None for what could not be measured: JSON has no other word for it.
+
+    Examples
+    --------
+    >>> without_nan({"f1": [0.5, float("nan")]})
+    {'f1': [0.5, None]}
+    """
+    if isinstance(value, dict):
+        return {name: without_nan(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _versions() -> dict[str, str]:
