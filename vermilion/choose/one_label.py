@@ -43,14 +43,7 @@ class Chosen:
 
 
 def learn_one_label(lesson: Lesson) -> Learned:
-    """Choose a head, what to do about rare labels and how to decide by cross-validation; fit on all texts.
-
-    Raises
-    ------
-    InputError
-        An option does not fit the task.
-    """
-    _refuse_options(lesson)
+    """Choose a head, what to do about rare labels and how to decide by cross-validation; fit on all texts."""
     chosen = chosen_head(lesson)
     temperature, calibrator, said = _calibrated(lesson, chosen.held_out)
     rule: Rule = Argmax()
@@ -66,21 +59,6 @@ def chosen_head(lesson: Lesson) -> Chosen:
     done = treat_rare(lesson, chosen.head, chosen.held_out)
     fit_rebalanced(chosen.head, done.method, lesson.X, lesson.codes, lesson.settings.seed)
     return replace(chosen, held_out=done.held_out).found("imbalance", done.findings, *done.lines)
-
-
-def _refuse_options(lesson: Lesson) -> None:
-    settings = lesson.settings
-    if lesson.task != "binary" and settings.threshold != "auto":
-        cure = "leave --threshold out"
-        raise InputError("two labels for a threshold", f"{len(lesson.labels)}", "--threshold", cure)
-    names = [label.name for label in lesson.labels]
-    if settings.positive is None:
-        return
-    if lesson.task != "binary":
-        raise InputError("two labels for --positive", f"{len(names)}", "--positive", "leave it out")
-    if settings.positive not in names:
-        found = repr(settings.positive)
-        raise InputError(f"'{names[0]}' or '{names[1]}'", found, "--positive", "give one of them")
 
 
 def _with_head(lesson: Lesson) -> Chosen:

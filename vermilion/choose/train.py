@@ -176,6 +176,7 @@ def train(
         raise InputError(
             f"a task out of {', '.join(LEARNERS)}", task, labelled.source, "give one label a row"
         )
+    _refuse_options(task, labels, settings)
     texts, y = _distinct(labelled, labels)
     lesson = Lesson(encode(texts), y, labels, task, settings)
     learned = LEARNERS[task](lesson)
@@ -192,6 +193,20 @@ def train(
         rule=learned.rule,
     )
     return model, learned, len(texts)
+
+
+def _refuse_options(task: str, labels: tuple[Label, ...], settings: TrainSettings) -> None:
+    """Refuse what the task has no use for, before minutes go into encoding."""
+    if task == "multi-class" and settings.threshold != "auto":
+        raise InputError("two labels for a threshold", f"{len(labels)}", "--threshold", "leave it out")
+    names = [label.name for label in labels]
+    if settings.positive is None:
+        return
+    if task != "binary":
+        raise InputError("two labels for --positive", f"{len(names)}", "--positive", "leave it out")
+    if settings.positive not in names:
+        found = repr(settings.positive)
+        raise InputError(f"'{names[0]}' or '{names[1]}'", found, "--positive", "give one of them")
 
 
 def _labels(labelled: Texts, known: tuple[Label, ...] | None) -> tuple[Label, ...]:
@@ -212,7 +227,8 @@ def _distinct(
 def _origin(labelled: Texts, settings: TrainSettings, learned: Learned) -> dict[str, Any]:
     return {
         "data": {"labelled": data_hash(labelled)},
-        "settings": asdict(settings),
+        # An address may carry a password.
+        "settings": {name: value for name, value in asdict(settings).items() if name != "base_url"},
         "versions": _versions(),
         **without_nan(learned.findings),
     }
