@@ -50,14 +50,12 @@ def slow_masses(proba: FloatArray, parents: list[int]) -> FloatArray:
 
 
 def slow_placed(row: FloatArray, parents: list[int], least: float) -> int:
-    if row.max() >= least:
-        return int(row.argmax())
     mass = slow_masses(row[None, :], parents)[0]
     at = -1
     while True:
         below = [label for label, up in enumerate(parents) if up == at]
         best = max(below, key=lambda label: (mass[label], -label), default=None)
-        if best is None or (at >= 0 and mass[best] < least):
+        if best is None or (at >= 0 and mass[best] < max(least, row[at])):
             return at
         at = best
 
@@ -94,9 +92,10 @@ def test_decisions_agree_along_the_tree(parents: list[int]) -> None:
     assert chosen.any(axis=1).all()
 
 
-def test_where_nothing_is_asked_for_the_likeliest_class_is_taken() -> None:
-    proba = random_proba(PARENTS)
-    assert Ways.of(proba, PARENTS).placed(0.0).tolist() == proba.argmax(axis=1).tolist()
+def test_the_likeliest_group_goes_before_the_likeliest_class() -> None:
+    proba = np.array([[0.0, 0.35, 0.0, 0.25, 0.0, 0.4], [0.0, 0.2, 0.0, 0.1, 0.1, 0.6]])
+    assert proba.argmax(axis=1).tolist() == [5, 5]
+    assert Ways.of(proba, PARENTS).placed(0.0).tolist() == [1, 5]
 
 
 def test_a_group_with_examples_of_its_own_is_a_class() -> None:

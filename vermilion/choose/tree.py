@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from sklearn.base import clone
 
-from vermilion.choose.lesson import Learned, Lesson
+from vermilion.choose.lesson import Learned, Lesson, percent
 from vermilion.choose.one_label import learn_one_label
 from vermilion.config import Goal
 from vermilion.errors import InputError
@@ -36,7 +36,7 @@ def learn_tree(lesson: Lesson) -> Learned:
     rule, tried = _rule(learned.held_out, classes, parents, lesson.settings.goal)
     findings = dict(learned.findings)
     if tried:
-        findings["tree"] = {"chosen": asdict(tried[0]), "likeliest_class": asdict(tried[1])}
+        findings["tree"] = {"chosen": asdict(tried[0]), "without_least": asdict(tried[1])}
     lines = (*learned.lines, _tree_line(parents, classes), _least_line(rule, tried))
     head = clone(learned.head).from_tensors(learned.head.to_tensors(), classes)
     return replace(learned, head=head, rule=rule, findings=findings, lines=lines)
@@ -57,7 +57,7 @@ def _flat(lesson: Lesson, classes: IntArray) -> Lesson:
 def _rule(
     held_out: OutOfFold | None, classes: IntArray, parents: IntArray, goal: Goal
 ) -> tuple[Tree, tuple[Backoff, Backoff] | None]:
-    """Return the rule, and what it and the likeliest class give on texts held out, where those decided."""
+    """Return the rule, and what it gives on texts held out beside always going down to a class."""
     above = tuple(parents.tolist())
     if goal.by == "fixed" or held_out is None or not len(held_out.rows):
         return Tree(above, goal.value if goal.by == "fixed" else 0.5), None
@@ -91,10 +91,18 @@ def _least_line(rule: Tree, tried: tuple[Backoff, Backoff] | None) -> tuple[str,
     how = f"{rule.least:.2f} by {rule.chosen_by}" if tried else f"{rule.least:.2f}"
     if tried is None:
         return "a label is taken from", f"{how}, else the group above it"
-    best, likeliest = tried
-    return (
-        "a label is taken from",
-        f"{how}, else the group above it: of texts held out {100 * best.right:.1f} % are placed rightly,"
-        f" {100 * best.deep:.1f} % as deep as they are labelled; the likeliest label is right for"
-        f" {100 * likeliest.right:.1f} %",
+    best, deepest = tried
+    said = (
+        f"{how}, else the group above it: of texts held out {percent(best.right)} are placed rightly,"
+        f" {percent(best.deep)} as deep as they are labelled; without it {percent(deepest.right)} are placed rightly"
     )
+    return "a label is taken from", said + (
+        f"; {rule.chosen_by} is out of reach" if not _reached(rule, best) else ""
+    )
+
+
+def _reached(rule: Tree, found: Backoff) -> bool:
+    """Tell whether a wanted precision or recall is had on texts held out."""
+    kind, _, value = rule.chosen_by.partition(":")
+    had = {"precision": found.right, "recall": found.recall}.get(kind, 1.0)
+    return kind not in ("precision", "recall") or had >= float(value)

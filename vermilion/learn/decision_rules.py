@@ -129,7 +129,7 @@ class Tree:
     parents : tuple of int
         The number of each label's parent; -1 for those at the top.
     least : float
-        How likely a label below the top must be to be taken. 0 always takes the likeliest class.
+        How likely a label below the top must be to be taken. 0 always goes down to a class.
     chosen_by : str
         What `least` is good for, as in "hierarchical f1" or "precision:0.9".
 

@@ -88,22 +88,18 @@ def masses(proba: FloatArray, parents: Sequence[int] | IntArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """For each row its likeliest class, and the way down from the top by the likeliest label at each level.
+    """For each row the way down the tree by the likeliest label at each step, to a class.
+
+    It ends at a leaf, or at a group that is likelier by its own examples than any label under it.
 
     Attributes
     ----------
-    likeliest : ndarray of int, shape (n,)
-        The likeliest class.
-    sure : ndarray of float, shape (n,)
-        Its own probability.
     steps : ndarray of int, shape (n, n_levels)
         The labels on the way down; where it ends early, the last one again.
     mass : ndarray of float, shape (n, n_levels)
-        How likely those are; -1 past the end.
+        How likely those are, with all that stands under them; -1 past the end.
     """
 
-    likeliest: IntArray
-    sure: FloatArray
     steps: IntArray
     mass: FloatArray
 
@@ -112,35 +108,30 @@ class Ways:
         """Find the ways of rows of probabilities, shape (n, K)."""
         rows = max(1, CELLS // max(1, proba.shape[1]))
         starts = range(0, max(1, len(proba)), rows)
-        likeliest = proba.argmax(axis=1)
-        sure = proba[np.arange(len(proba)), likeliest].astype(np.float64)
         parts = [_down(proba[start : start + rows], parents) for start in starts]
         steps, mass = (np.concatenate(some) for some in zip(*parts, strict=True))
-        return cls(likeliest, sure, steps, mass)
+        return cls(steps, mass)
 
     def placed(self, least: float) -> IntArray:
         """Return one label for each row, as deep as it is sure enough, shape (n,).
 
-        The likeliest class where its own probability reaches `least`; elsewhere the deepest label on the way down that
-        does, or the one at the top. So a label is found among those that hold most of what the row may be, even where
-        the likeliest class alone stands elsewhere.
+        The deepest label on the way down that is at least so likely; the one at the top where none is.
 
         Parameters
         ----------
         least : float
-            0 always gives the likeliest class.
+            0 always goes down to a class.
 
         Examples
         --------
         >>> proba = np.array([[0.0, 0.3, 0.3, 0.4], [0.0, 0.6, 0.1, 0.3]])
         >>> ways = Ways.of(proba, [-1, 0, 0, -1])
         >>> ways.placed(0.0).tolist(), ways.placed(0.5).tolist()
-        ([3, 1], [0, 1])
+        ([1, 1], [0, 1])
         """
         # Masses fall on the way down, so as many steps are sure enough as reach `least`.
         depth = np.maximum((self.mass >= max(least, 0.0)).sum(axis=1), 1) - 1
-        back = self.steps[np.arange(len(depth)), depth]
-        label: IntArray = np.where(self.sure >= least, self.likeliest, back)
+        label: IntArray = self.steps[np.arange(len(depth)), depth]
         return label
 
 
@@ -154,8 +145,9 @@ def _down(proba: FloatArray, parents: Sequence[int] | IntArray) -> tuple[IntArra
         # Of the labels at this level only the children of where a row stands come into question.
         inside = np.where(above[level][None, :] == steps[-1][:, None], mass[:, level], -1.0)
         best = inside.argmax(axis=1)
-        reached.append(inside[rows, best])
-        steps.append(np.where(reached[-1] >= 0, level[best], steps[-1]))
+        going = (inside[rows, best] >= proba[rows, steps[-1]]) & (reached[-1] >= 0)
+        reached.append(np.where(going, inside[rows, best], -1.0))
+        steps.append(np.where(going, level[best], steps[-1]))
     return np.stack(steps, axis=1), np.stack(reached, axis=1)
 
 
