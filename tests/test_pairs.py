@@ -10,6 +10,7 @@ import pytest
 from problems import texts_of
 
 from vermilion.errors import InputError
+from vermilion.page.shell import environment
 from vermilion.types import FloatArray, Label, Question, Texts
 from vermilion.world.audit_sheet import Line, write_sheet
 from vermilion.world.data import Columns, read_texts
@@ -223,3 +224,12 @@ def test_people_see_both_texts(tmp_path: Path) -> None:
         with sheet.open(encoding="utf-8-sig", newline="") as file:
             (row,) = csv.DictReader(file)
         assert (row["text_a"], row["text_b"]) == ("'=1+1", "two")
+
+
+# --- pages
+
+
+def test_a_page_shows_both_texts_and_no_markup_of_theirs() -> None:
+    template = environment("vermilion.page").from_string("<li>{{ text }}</li>{{ 7 }}{{ none }}")
+    shown = template.render(text=join_pair("<b>1</b>", "two"), none="")
+    assert shown == "<li>&lt;b&gt;1&lt;/b&gt; ⟷ two</li>7"

@@ -11,6 +11,8 @@ from importlib.resources import files
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from vermilion.world.pairs import is_pair, on_one_line
+
 
 @dataclass(frozen=True, slots=True)
 class Assets:
@@ -32,7 +34,13 @@ def environment(package: str) -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=False,
+        finalize=_shown,
     )
+
+
+def _shown(value: object) -> object:
+    """Return what a page shows of a value: of a pair of texts both, with a mark between them."""
+    return on_one_line(value) if isinstance(value, str) and is_pair(value) else value
 
 
 @cache
