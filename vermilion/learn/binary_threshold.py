@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve
 
 from vermilion.config import Goal
 from vermilion.learn.paired import wilson
-from vermilion.types import BoolArray, FloatArray
+from vermilion.types import BoolArray, FloatArray, IntArray
 
 # With fewer rows of either label held out, the best threshold is an accident, and `auto` leaves it at one half.
 LEAST_ROWS = 10
@@ -120,7 +120,7 @@ class _Curve:
         return 2 * self.precision * self.recall / np.where(total > 0, total, 1.0)
 
     @property
-    def taken(self) -> FloatArray:
+    def taken(self) -> IntArray:
         """How many rows reach each threshold."""
         return len(self.proba) - np.searchsorted(np.sort(self.proba), self.values)
 

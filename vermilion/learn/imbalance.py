@@ -24,8 +24,9 @@ from vermilion.types import BoolArray, FloatArray, Head, IntArray
 EVEN = 1.5
 # A label is rare with fewer than so many times the mean number of rows.
 RARE = 0.5
-# By so many standard errors another method must be ahead of a simpler one.
-CLEARLY = 1.0
+# By so many standard errors another method must be ahead of a simpler one. By one, noise alone would choose it every
+# sixth time.
+CLEARLY = 2.0
 DRAWS = 200
 # Cells of resampled rows beyond which making up new ones would take too much memory: 1.6 GB.
 MOST_CELLS = 400_000_000
@@ -252,7 +253,7 @@ def compare_methods(
 ) -> tuple[tuple[Attempt, ...], tuple[OutOfFold, ...]]:
     """Try methods on the folds of `choose_head`, and choose the first that is not clearly behind the best one.
 
-    Clearly: by more than one standard error of the difference in macro-F1 on the same rows. So of methods that tie, the
+    Clearly: by more than two standard errors of the difference in macro-F1 on the same rows. So of methods that tie, the
     simplest is taken, and noise alone changes nothing.
 
     Parameters
