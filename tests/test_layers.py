@@ -51,7 +51,12 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pydantic": ("vermilion.config", "vermilion.world.*"),
     "safetensors": ("vermilion.world.*",),
     "yaml": ("vermilion.config", "vermilion.world.*"),
-    "plotly": ("vermilion.page.*", "vermilion.red.report*", "vermilion.choose.*_page"),
+    "plotly": (
+        "vermilion.page.*",
+        "vermilion.red.report*",
+        "vermilion.choose.*_page",
+        "vermilion.choose.*_charts",
+    ),
     "jinja2": ("vermilion.page.*", "vermilion.red.report*", "vermilion.serve.*", "vermilion.review.*"),
     "ray": ("vermilion.scale",),
     "typer": ("vermilion.cli*",),

@@ -20,9 +20,10 @@ from rich.console import Console
 from vermilion import __version__, cli_encoders
 from vermilion.config import Caps, RunSettings, TrainSettings, Worth
 from vermilion.errors import InputError, VermilionError
-from vermilion.screen import Screen, show_pairs, show_plan, show_summary, show_trust
+from vermilion.screen import Screen, show_pairs, show_plan, show_summary, show_table, show_trust
 
 if TYPE_CHECKING:
+    from vermilion.choose.evaluation import Evaluation
     from vermilion.red.files import Request
     from vermilion.red.plan import Plan
     from vermilion.red.run import Result
@@ -391,6 +392,83 @@ def predict(
         screen.done()
     _list_left_out(skipped, f"{target}.left_out.jsonl")
     out.print(f"{count:,} texts labelled in {target}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model folder: OUT/model of a run, or of train.")
+    ],
+    test: Annotated[str, typer.Argument(metavar="TEST", help="Texts with their labels, not learned from.")],
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for evaluation.json, predictions.jsonl and evaluation.html."),
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Another model folder, to compare with.")] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Column to compare groups of texts by; may be repeated."),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_a_column: TextA = "text_a",
+    text_b_column: TextB = "text_b",
+    label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    label_separator: Annotated[
+        str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
+    ] = None,
+    id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
+    base_url: EncoderUrl = None,
+    out_of_scope: OutOfScope = None,
+    seed: Annotated[int, typer.Option(help="Seed of the rows drawn for intervals.")] = 0,
+    skip_bad_rows: SkipBadRows = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON to stdout.")] = False,
+) -> None:
+    """Measure MODEL on TEST: every metric with its interval, by groups of texts, and against another model."""
+    from vermilion.choose.evaluate import Request, evaluate_file, write_evaluation
+    from vermilion.world.models import load_model
+    from vermilion.world.predictor import Predictor, with_rate
+    from vermilion.world.source import Columns
+
+    if seed < 0:
+        raise InputError("a whole number from 0", str(seed), "--seed", "give another value")
+    columns = Columns(
+        text_column, label_column, id_column, label_separator, text_a=text_a_column, text_b=text_b_column
+    )
+    request = Request(test, str(model), str(against or ""), tuple(slices or ()), columns, skip_bad_rows, seed)
+    loaded = with_rate(load_model(model), out_of_scope, str(model))
+    predictor = Predictor.of(loaded, base_url=base_url, where=str(model))
+    other = None if against is None else Predictor.load(against, base_url)
+    result = evaluate_file(request, predictor, other, Screen(err))
+    _list_left_out(
+        result.left_out, "left_out.jsonl" if test == "-" else f"{Path(test).with_suffix('')}.left_out.jsonl"
+    )
+    if out_dir is not None:
+        write_evaluation(out_dir, result)
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(result.evaluation.figures(), indent=1, ensure_ascii=False) + "\n")
+        return
+    _show_evaluation(result.evaluation)
+    if out_dir is not None:
+        show_pairs(
+            out,
+            [
+                ("page", str(out_dir / "evaluation.html")),
+                ("errors first", str(out_dir / "predictions.jsonl")),
+            ],
+        )
+
+
+def _show_evaluation(evaluation: Evaluation) -> None:
+    from vermilion.choose import evaluation_tables as tables
+
+    show_pairs(out, tables.heading(evaluation))
+    for table in tables.shown_tables(evaluation):
+        out.print()
+        show_table(out, table.caption, table.columns, table.rows)
+    for line in tables.lines(evaluation):
+        out.print(line, markup=False)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,6 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from vermilion.red import wording
@@ -24,6 +26,9 @@ from vermilion.red.report.certificates import acceptance_line
 from vermilion.red.report.trust import trust_lines
 from vermilion.red.trust import Trust
 from vermilion.types import Spend
+
+# Of a table that no terminal shows.
+WIDE = 200
 
 
 class RateColumn(ProgressColumn):
@@ -144,6 +149,19 @@ def show_pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
         console.print(Text.assemble((name.ljust(width), "bold"), "  ", value), soft_wrap=True)
+
+
+def show_table(
+    console: Console, title: str, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print a table of columns (name, whether numeric); in a file or a pipe no cell is broken."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name, numeric in columns:
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    wide = console if console.is_terminal else Console(file=console.file, width=WIDE, highlight=False)
+    wide.print(table, soft_wrap=False)
 
 
 def headlines(summary: Summary) -> list[tuple[str, str]]:

@@ -126,7 +126,7 @@ def _explained(name: str, found: Estimate) -> Estimate:
 
 def statistics(judged: Judged) -> list[Statistic]:
     """Return all that is to be measured on the rows."""
-    labels = _labels(judged)
+    labels = label_figures(judged)
     per_row = _several(judged) if judged.multi_label else _single(judged)
     found: list[Statistic] = [per_row, labels, _areas(judged), _calibration(judged)]
     if judged.positive is not None:
@@ -138,7 +138,8 @@ def statistics(judged: Judged) -> list[Statistic]:
     return found
 
 
-def _labels(judged: Judged) -> LabelFigures:
+def label_figures(judged: Judged) -> LabelFigures:
+    """Return what is counted label by label."""
     if judged.multi_label:
         return LabelFigures.of_matrices(judged.true, judged.predicted)
     return LabelFigures.of_numbers(judged.true, judged.predicted, judged.proba.shape[1])
@@ -219,7 +220,7 @@ def _positive(judged: Judged, positive: int) -> Ratios:
 def headline(judged: Judged, rng: np.random.Generator, resamples: int = RESAMPLES) -> dict[str, Estimate]:
     """Return the few figures that groups of rows are compared by, with their intervals."""
     first = "subset_accuracy" if judged.multi_label else "accuracy"
-    found: list[Statistic] = [Ratios.means({first: judged.right}), _labels(judged)]
+    found: list[Statistic] = [Ratios.means({first: judged.right}), label_figures(judged)]
     names = [first, *(("f1_micro",) if judged.multi_label else ()), "f1_macro"]
     if judged.positive is not None:
         found.append(_positive(judged, judged.positive))
@@ -232,11 +233,12 @@ def order(names: Sequence[str]) -> list[str]:
 
     Examples
     --------
-    >>> order(["ece", "f1_macro", "accuracy"])
-    ['accuracy', 'f1_macro', 'ece']
+    >>> order(["f1_micro", "ece", "accuracy"])
+    ['accuracy', 'ece', 'f1_micro']
     """
-    first = ("accuracy", "subset_accuracy", "balanced_accuracy", "f1", "precision", "recall", "f1_macro")
-    last = (*AREAS, "mcc", "log_loss", "brier", "ece")
-    place = {name: number - len(first) for number, name in enumerate(first)}
-    place |= {name: number + 1 for number, name in enumerate(last)}
-    return sorted(names, key=lambda name: place.get(name, 0))
+    first = (
+        *("accuracy", "subset_accuracy", "f1", "precision", "recall", "f1_macro", "balanced_accuracy"),
+        *("hierarchical_f1", "ndcg_at_10", "lrap", "hamming_loss", "mcc", *AREAS, "ece", "log_loss", "brier"),
+    )
+    place = {name: number for number, name in enumerate(first)}
+    return sorted(names, key=lambda name: place.get(name, len(first)))

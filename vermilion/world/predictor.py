@@ -15,7 +15,7 @@ from vermilion.errors import InputError, ModelError
 from vermilion.learn.candidates import SHOWN_CANDIDATES, candidate_cells, shown_candidates
 from vermilion.learn.decision_rules import Argmax, Threshold, Tree
 from vermilion.learn.uncertainty import likeliest
-from vermilion.types import Encoder, FloatArray, Texts
+from vermilion.types import BoolArray, Encoder, FloatArray, Texts
 from vermilion.world.encoders import load_encoder
 from vermilion.world.encoders_pairs import check_kind
 from vermilion.world.models import SavedModel, load_model
@@ -68,6 +68,10 @@ class Predictor:
         # A product's last bits depend on the number of threads, and a row must not depend on the machine's cores.
         with threadpool_limits(limits=1, user_api="blas"):
             return self.model.predict_proba(vectors)
+
+    def foreign(self, vectors: FloatArray) -> BoolArray:
+        """Return which texts look too foreign to have a label, shape (n,); none where the model has no rate for it."""
+        return np.array([p is not None and p <= self._rate for p in self._p_values(vectors)], dtype=np.bool_)
 
     def rows(self, texts: Texts) -> Iterator[dict[str, Any]]:
         """Yield one row a text: id, text, what was decided, candidates.

@@ -47,7 +47,9 @@ function painted(figure) {
     const marker = { ...trace.marker, color: own };
     if (trace.type === "heatmap") return { ...trace, colorscale: [[0, colour("card")], [1, own]] };
     if (trace.type === "bar") marker.line = { color: colour("card"), width: 1 };
-    const bars = trace.error_y && { error_y: { ...trace.error_y, color: trace.type === "bar" ? colour("ink") : own } };
+    const bars = {};
+    for (const name of ["error_x", "error_y"])
+      if (trace[name]) bars[name] = { ...trace[name], color: trace.type === "bar" ? colour("ink") : own };
     return { ...trace, marker, ...(trace.line && { line: { ...trace.line, color: own } }), ...bars };
   });
   const axis = (given) => ({

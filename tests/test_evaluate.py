@@ -1,0 +1,265 @@
+"""Evaluating a saved model: figures, groups, two models, odd files, and what is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from vermilion.choose.evaluate import Request, Result, evaluate_file, prediction_rows, write_evaluation
+from vermilion.errors import InputError
+from vermilion.learn.decision_rules import Argmax, Rule, Threshold, Thresholds, Tree
+from vermilion.learn.heads import FlatHead
+from vermilion.types import FloatArray, Label
+from vermilion.world.models import SavedModel
+from vermilion.world.predictor import Predictor
+from vermilion.world.source import BadRows, Columns
+
+WORDS = ("card", "cash", "loan", "rate", "fee", "app")
+
+
+class Words:
+    """An encoder that counts words: texts that a test writes decide what the model says."""
+
+    name, digest, dimension = "words", "1", len(WORDS)
+
+    def encode(self, texts: tuple[str, ...]) -> FloatArray:
+        return np.array([[text.split().count(word) for word in WORDS] for text in texts], dtype=np.float32)
+
+
+class Quiet:
+    def start(self, what: str, total: int | None) -> None:
+        pass
+
+    def advance(self, steps: int) -> None:
+        pass
+
+    def done(self) -> None:
+        pass
+
+
+def predictor(
+    n_labels: int = 3,
+    task: str = "multi-class",
+    rule: Rule | None = None,
+    parents: tuple[str | None, ...] = (),
+) -> Predictor:
+    """Return a model for which a text's label is the word it has most of."""
+    head = FlatHead(C=1.0)
+    tensors = {
+        "coef": np.eye(n_labels, len(WORDS), dtype=np.float32) * 2,
+        "intercept": np.zeros(n_labels, dtype=np.float32),
+        "C": np.array([1.0]),
+    }
+    head.from_tensors(tensors, np.arange(n_labels))
+    above = parents or (None,) * n_labels
+    labels = tuple(Label(name, parent=parent) for name, parent in zip(WORDS[:n_labels], above, strict=True))
+    saved = SavedModel("flat", head, labels, 1.0, "words", "1", task=task, rule=rule or Argmax())
+    return Predictor(saved, Words())
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def some_rows(n: int = 60, n_labels: int = 3, seed: int = 0) -> list[dict[str, object]]:
+    """Return texts of which about a quarter carries another label than the model gives."""
+    random = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for number in range(n):
+        true, said = random.integers(0, n_labels, 2)
+        said = true if random.random() < 0.7 else said
+        text = f"{WORDS[said]} number {number}" + f" {WORDS[said]}" * int(random.integers(0, 3))
+        channel = ("mail", "chat")[number % 2] if number > 3 else "fax"
+        rows.append({"id": f"t{number}", "text": text, "label": WORDS[true], "channel": channel})
+    return rows
+
+
+def evaluated(test: str, own: Predictor, against: Predictor | None = None, **options: object) -> Result:
+    return evaluate_file(Request(test, "model", "other", **options), own, against, Quiet())  # type: ignore[arg-type]
+
+
+def test_figures_are_those_of_what_predict_says(tmp_path: Path) -> None:
+    rows = some_rows()
+    result = evaluated(write(tmp_path / "test.jsonl", rows), predictor())
+    true = [row["label"] for row in rows]
+    predicted = [row["label"] for row in predictor().rows(result.texts)]
+    figures = result.evaluation.figures()
+    assert figures["accuracy"]["value"] == accuracy_score(true, predicted)
+    assert figures["f1_macro"]["value"] == pytest.approx(f1_score(true, predicted, average="macro"))
+    assert set(figures["accuracy"]) == {"value", "lower", "upper"}
+    assert figures["accuracy"]["lower"] < figures["accuracy"]["value"] < figures["accuracy"]["upper"]
+    json.dumps(figures, allow_nan=False)
+
+
+def test_the_label_looked_for_goes_by_the_models_threshold(tmp_path: Path) -> None:
+    rows = [{"text": f"cash {n}", "label": "cash"} for n in range(3)] + [{"text": "word", "label": "card"}]
+    own = predictor(2, "binary", Threshold(1, 0.4, "f1"))
+    figures = evaluated(write(tmp_path / "test.jsonl", rows), own).evaluation.figures()
+    assert figures["recall"]["value"] == 1.0
+    assert figures["precision"]["value"] == 0.75  # 'word' has an even chance, above the threshold
+    assert figures["roc_auc"]["value"] == 1.0
+
+
+def test_several_labels_a_row(tmp_path: Path) -> None:
+    rows = [
+        {"text": "card cash", "labels": ["card", "cash"]},
+        {"text": "card", "labels": ["card"]},
+        {"text": "cash", "labels": ["loan"]},
+    ]
+    own = predictor(3, "multi-label", Thresholds((0.4, 0.4, 0.4)))
+    found = evaluated(write(tmp_path / "test.jsonl", rows), own)
+    figures = found.evaluation.figures()
+    assert figures["subset_accuracy"]["value"] == pytest.approx(2 / 3)
+    assert figures["hamming_loss"]["value"] == pytest.approx(2 / 9)
+    errors = [row for row in prediction_rows(found) if not row["right"]]
+    assert [(row["true"], row["predicted"]) for row in errors] == [(["loan"], ["cash"])]
+
+
+def test_a_tree_of_labels_is_measured_at_each_level(tmp_path: Path) -> None:
+    rows = [
+        {"text": "cash", "label": "cash"},
+        {"text": "loan", "label": "cash"},
+        {"text": "rate", "label": "rate"},
+    ]
+    own = predictor(4, "hierarchical", Tree((-1, 0, 0, -1), 0.0), (None, "card", "card", None))
+    figures = evaluated(write(tmp_path / "test.jsonl", rows), own).evaluation.figures()
+    assert figures["accuracy_level_1"]["value"] == 1.0
+    assert figures["accuracy_level_2"]["value"] == 0.5
+    assert figures["hierarchical_f1"]["value"] == pytest.approx(4 / 5)
+
+
+def test_pairs_are_ranked_by_their_first_text(tmp_path: Path) -> None:
+    rows = [
+        {"text_a": "cash", "text_b": f"answer {n}", "label": "cash" if n == 0 else "card"} for n in range(3)
+    ]
+    own = predictor(2, "binary", Threshold(1, 0.5))
+    figures = evaluated(write(tmp_path / "test.jsonl", rows), own).evaluation.figures()
+    assert figures["mrr"]["value"] == pytest.approx(1 / 3)  # equal scores: the worst order
+    assert figures["recall_at_5"]["value"] == 1.0
+
+
+def test_groups_have_counts_intervals_and_gaps(tmp_path: Path) -> None:
+    rows = some_rows(200)
+    found = evaluated(write(tmp_path / "test.jsonl", rows), predictor(), slices=("channel",))
+    groups = {group.name: group for group in found.evaluation.slices[0].groups}
+    assert {name: group.n for name, group in groups.items()} == {"mail": 98, "chat": 98, "fax": 4}
+    assert [name for name, group in groups.items() if group.small] == ["fax"]
+    gap = groups["mail"].gaps["accuracy"]
+    assert gap.value is not None
+    assert gap.lower is not None
+    assert gap.upper is not None
+    assert gap.lower < gap.value < gap.upper
+    widest = found.evaluation.slices[0].widest[0]
+    assert {widest.first, widest.second} == {"mail", "chat"}
+
+
+def test_two_models_are_compared_on_the_same_texts(tmp_path: Path) -> None:
+    test = write(tmp_path / "test.jsonl", some_rows(200))
+    same = evaluated(test, predictor(), predictor()).evaluation.figures()["comparison"]
+    assert same["differences"]["accuracy"] == {"value": 0.0, "lower": 0.0, "upper": 0.0, "p_value": 1.0}
+    blind = predictor(3, rule=Thresholds((2.0, 2.0, 2.0)))  # never sure enough
+    other = evaluated(test, predictor(), blind).evaluation.figures()["comparison"]
+    assert other["right"]["against_only"] == 0
+    assert other["right"]["difference"]["p_value"] < 1e-6
+    assert other["differences"]["accuracy"]["p_value"] < 0.01
+    assert other["differences"]["accuracy"]["lower"] > 0.5
+
+
+def test_an_unknown_label_is_one_line_with_its_row(tmp_path: Path) -> None:
+    rows = [
+        *some_rows(5),
+        {"id": "x", "text": "x", "label": "caash"},
+        {"id": "y", "text": "y", "label": "new"},
+    ]
+    test = write(tmp_path / "test.jsonl", rows)
+    with pytest.raises(
+        InputError, match=r"row 6, column label: expected one of the model's 3 labels"
+    ) as error:
+        evaluated(test, predictor())
+    assert "did you mean 'cash'?" in str(error.value)
+    assert "1 more such rows, 2 labels in all" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "an empty file"),
+        ('{"text": "card"}\n', "expected a column 'label'"),
+        ('{"text": "card", "label": ["card", "cash"]}\n', "expected one label, as the model gives"),
+    ],
+)
+def test_files_that_cannot_be_used_are_one_line(tmp_path: Path, content: str, said: str) -> None:
+    test = tmp_path / "test.jsonl"
+    test.write_text(content)
+    with pytest.raises(InputError, match=said) as error:
+        evaluated(str(test), predictor())
+    assert "\n" not in str(error.value)
+
+
+def test_a_slice_by_no_column_is_one_line(tmp_path: Path) -> None:
+    test = write(tmp_path / "test.jsonl", some_rows(5))
+    with pytest.raises(InputError, match=r"expected a column 'chanel'.*did you mean 'channel'\?.*--slice"):
+        evaluated(test, predictor(), slices=("chanel",))
+
+
+def test_one_label_alone_is_measured_as_far_as_it_can_be(tmp_path: Path) -> None:
+    rows = [{"text": f"card {n}", "label": "card"} for n in range(3)]
+    found = evaluated(write(tmp_path / "test.jsonl", rows), predictor())
+    figures = found.evaluation.figures()
+    assert figures["accuracy"]["value"] == 1.0
+    assert figures["mcc"] == {
+        "value": None, "lower": None, "upper": None, "reason": "only one label is true, or only one was predicted",
+    }  # fmt: skip
+    assert figures["roc_auc"]["value"] is None
+    assert any("Only 3 texts" in note for note in found.evaluation.notes)
+    write_evaluation(tmp_path / "out", found)
+    assert "not defined" in (tmp_path / "out" / "evaluation.html").read_text()
+
+
+def test_files_hold_errors_first_and_the_same_bytes_each_time(tmp_path: Path) -> None:
+    test = write(tmp_path / "test.jsonl", some_rows(80))
+    for name in ("one", "two"):
+        write_evaluation(tmp_path / name, evaluated(test, predictor(), predictor(), slices=("channel",)))
+    rows = [json.loads(line) for line in (tmp_path / "one" / "predictions.jsonl").read_text().splitlines()]
+    right = [row["right"] for row in rows]
+    assert right == sorted(right)
+    errors = [row["confidence"] for row in rows if not row["right"]]
+    assert errors == sorted(errors, reverse=True)
+    assert {"channel", "predicted_by_other"} <= set(rows[0])
+    told = json.loads((tmp_path / "one" / "evaluation.json").read_text())
+    assert told["metrics"]["accuracy"]["value"] == sum(right) / 80
+    assert told["interval"]["resamples"] == 1000
+    assert sum(own["texts"] for own in told["labels"]) == 80
+    for name in ("evaluation.json", "evaluation.html", "predictions.jsonl"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_no_text_or_label_can_act_in_the_page(tmp_path: Path) -> None:
+    name = "</script><img src=x onerror=alert(1)>"
+    own = predictor()
+    labels = (Label(name), *own.model.labels[1:])
+    own = Predictor(SavedModel("flat", own.model.head, labels, 1.0, "words", "1"), own.encoder)
+    rows: list[dict[str, object]] = [
+        {"text": f"{name} cash", "label": name},
+        {"text": "cash", "label": "cash"},
+        {"text": "loan", "label": name},
+    ]
+    write_evaluation(tmp_path / "out", evaluated(write(tmp_path / "test.jsonl", rows), own))
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert name not in page
+    assert "<img" not in page
+
+
+def test_rows_left_out_are_told(tmp_path: Path) -> None:
+    test = tmp_path / "test.csv"
+    test.write_text("text,label\ncard,card\n,card\ncash,cash\n")
+    found = evaluated(str(test), predictor(), skip_bad_rows=True, columns=Columns())
+    assert isinstance(found.left_out, BadRows)
+    assert found.left_out.count == 1
+    assert found.evaluation.left_out == 1

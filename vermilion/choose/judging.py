@@ -1,0 +1,128 @@
+"""What a model says of texts whose labels are known, as numbers for the metrics."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vermilion.choose.progress import Progress
+from vermilion.errors import InputError
+from vermilion.learn.decision_rules import Threshold, Tree
+from vermilion.learn.metrics import Judged
+from vermilion.types import BoolArray, FloatArray, IntArray, Label, Texts
+from vermilion.world.models import SavedModel
+from vermilion.world.pairs import all_pairs, split_pair
+from vermilion.world.predictor import Predictor
+
+CHUNK = 4096
+
+
+def judge(predictor: Predictor, texts: Texts, progress: Progress) -> Judged:
+    """Return what a model says of texts, beside what is true of them.
+
+    Raises
+    ------
+    InputError
+        A text's label is none that the model knows, or it has several where the model gives one.
+    """
+    model = predictor.model
+    multi_label = model.task == "multi-label"
+    true = _true(texts, model.labels, multi_label=multi_label)
+    proba, foreign = _probabilities(predictor, texts, progress)
+    decided = model.decide(proba)
+    decided[foreign] = False
+    wide = model.spread(proba)
+    if multi_label:
+        return Judged(true, decided, wide)
+    predicted = _deepest(model, decided)
+    positive = model.rule.positive if isinstance(model.rule, Threshold) else None
+    queries = _queries(texts) if positive is not None else None
+    return Judged(true, predicted, wide, positive, _parents(model.labels), queries)
+
+
+def _probabilities(predictor: Predictor, texts: Texts, progress: Progress) -> tuple[FloatArray, BoolArray]:
+    """Return probabilities, and which texts look too foreign to have a label; texts are encoded in chunks."""
+    proba, foreign = [], []
+    progress.start("encoding", len(texts))
+    try:
+        for start in range(0, len(texts), CHUNK):
+            vectors = predictor.encoder.encode(texts.texts[start : start + CHUNK])
+            proba.append(predictor.predict_proba(vectors))
+            foreign.append(predictor.foreign(vectors))
+            progress.advance(len(vectors))
+    finally:
+        progress.done()
+    return np.concatenate(proba), np.concatenate(foreign)
+
+
+def _deepest(model: SavedModel, decided: BoolArray) -> IntArray:
+    """Return the number of the one label that was decided, -1 for none; of a path down a tree, where it ends."""
+    depths = np.ones(len(model.labels))
+    if isinstance(model.rule, Tree):
+        depths += model.rule.depths()
+    return np.where(decided.any(axis=1), np.where(decided, depths, 0.0).argmax(axis=1), -1)
+
+
+def _true(texts: Texts, labels: Sequence[Label], *, multi_label: bool) -> Any:
+    """Return the numbers of the texts' labels, or an indicator matrix."""
+    assert texts.labels is not None
+    number = {label.name: place for place, label in enumerate(labels)}
+    _refuse_unknown(texts, number)
+    if multi_label:
+        matrix = np.zeros((len(texts), len(labels)), dtype=np.bool_)
+        for row, names in enumerate(texts.labels):
+            matrix[row, [number[name] for name in names]] = True
+        return matrix
+    for row, names in enumerate(texts.labels):
+        if len(names) != 1:
+            found = " + ".join(f"'{name}'" for name in names) or "none"
+            raise InputError("one label, as the model gives", found, _place(texts, row), "mend the row")
+    return np.array([number[names[0]] for names in texts.labels], dtype=np.int64)
+
+
+def _refuse_unknown(texts: Texts, number: dict[str, int]) -> None:
+    unknown = [
+        (row, name) for row, names in enumerate(texts.labels or ()) for name in names if name not in number
+    ]
+    if not unknown:
+        return
+    row, name = unknown[0]
+    close = difflib.get_close_matches(name, list(number), 1)
+    cure = f"did you mean '{close[0]}'? " if close else ""
+    kinds = len({name for _, name in unknown})
+    found = f"'{name}'" + (
+        f" (and {len(unknown) - 1:,} more such rows, {kinds:,} labels in all)" * (len(unknown) > 1)
+    )
+    raise InputError(
+        f"one of the model's {len(number):,} labels",
+        found,
+        _place(texts, row),
+        f"{cure}mend or remove these rows, or learn the labels first",
+    )
+
+
+def _place(texts: Texts, row: int) -> str:
+    return f"{texts.source or 'texts'}, row {texts.rows[row] if texts.rows else row + 1}, column label"
+
+
+def _parents(labels: Sequence[Label]) -> tuple[int, ...]:
+    """Return the parent of each label; groups that are no labels of the model come after them."""
+    if all(label.parent is None for label in labels):
+        return ()
+    names = [label.name for label in labels]
+    names += dict.fromkeys(label.parent for label in labels if label.parent and label.parent not in names)
+    number = {name: place for place, name in enumerate(names)}
+    groups = [-1] * (len(names) - len(labels))
+    return tuple(-1 if label.parent is None else number[label.parent] for label in labels) + tuple(groups)
+
+
+def _queries(texts: Texts) -> IntArray | None:
+    """Return which rows share their first text, or None where no query has several candidates."""
+    if not all_pairs(texts.texts):
+        return None
+    firsts = [split_pair(text)[0] for text in texts.texts]
+    found: IntArray = np.unique(firsts, return_inverse=True)[1]
+    return found if len(firsts) > found.max() + 1 else None
