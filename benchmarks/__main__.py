@@ -16,6 +16,7 @@ NAMES = {
     "worst": "the fifty worst decisions of each data set",
     "new-labels": "labels added to a finished run, beside a fresh one",
     "out-of-scope": "texts that no label fits, alone and in a run's pool",
+    "imbalance": "rare labels: what each method makes of them, and whether auto finds the best",
     "guarantees": "do certificates keep their promise, in simulated runs",
     "page": "write docs/benchmarks.md from the results",
     "environments": "make the peers' virtual environments",
