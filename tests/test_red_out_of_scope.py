@@ -122,8 +122,9 @@ def test_a_text_that_looks_foreign_is_asked_about_once(tmp_path: Path) -> None:
     expert = Counted(gold_of(problem))
     outcome, _ = run(tmp_path, problem, settings, expert)
     foreign = outcome.state.foreign
-    assert foreign is not None
-    assert foreign[-N_FOREIGN:].mean() > 0.7
+    refused = outcome.state.tries[-N_FOREIGN:] > 0
+    assert foreign[-N_FOREIGN:][refused].mean() > 0.7
+    assert not foreign[outcome.state.tries == 0].any()
     rounds = {
         asked.row
         for step in outcome.steps

@@ -9,6 +9,7 @@ for outliers, Bates et al., 2023).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ MOST_LABELS, MOST_ROWS_EACH, LEAST_LABELS = 100, 10, 5
 # Another score must be ahead by so much: labels left out are nearer to the known ones than most of what is foreign.
 CLEARLY = 0.02
 # Held-out rows beyond these tell no more; rows to compare a text with beyond these take more time than they tell.
-FOLDS, MOST_HELD, MOST_REFERENCE = 5, 1000, 20_000
+FOLDS, MOST_HELD, MOST_REFERENCE = 5, 1000, 10_000
 SUBSET_SIZE = 10
 BLOCK_CELLS = 16_000_000
 
@@ -55,11 +56,22 @@ class Reference:
     subset: SubsetHead | None = None
 
     @classmethod
-    def learn(cls, X: FloatArray, y: IntArray, C: float | Literal["cv"], *, noise: bool = False) -> Reference:
-        """Learn from rows X, shape (n, d), with labels y, shape (n,)."""
+    def learn(
+        cls,
+        X: FloatArray,
+        y: IntArray,
+        C: float | Literal["cv"],
+        *,
+        noise: bool = False,
+        start: FlatHead | None = None,
+    ) -> Reference:
+        """Learn from rows X, shape (n, d), with labels y, shape (n,); `start` is a head that knows most of them."""
         codes = np.unique(y, return_inverse=True)[1]
         count = int(codes.max()) + 1
-        flat = FlatHead(C=C, warm_start=False).fit(X, codes)
+        # The optimum is the same from wherever it is sought, and near; a head of fewer labels has other numbers.
+        warm = start is not None and np.array_equal(start.classes_, np.arange(count))
+        flat = deepcopy(start).set_params(C=C, warm_start=True) if start and warm else FlatHead(C=C)
+        flat.fit(X, codes)
         centroids, subset = label_vectors(X, codes, count), None
         if noise:  # a single subset would have no noise
             size = min(SUBSET_SIZE, max(count // 2, 1))
@@ -320,6 +332,7 @@ def fit_out_of_scope(
     score: str,
     C: float | Literal["cv"],
     trials: tuple[ScoreTrial, ...] = (),
+    start: FlatHead | None = None,
 ) -> OutOfScope:
     """Learn a score from labelled rows; hold given ones out, fold by fold, to learn what it gives to texts in scope.
 
@@ -333,6 +346,8 @@ def fit_out_of_scope(
         A key of SCORES.
     C : float or "cv"
         Of the flat head.
+    start : FlatHead, optional
+        A fitted head to begin from, such as the one that is in use.
 
     Examples
     --------
@@ -345,7 +360,7 @@ def fit_out_of_scope(
     """
     X, y = np.concatenate([given[0], more[0]]), np.concatenate([given[1], more[1]])
     noise, parts = score == "noise", SCORES[score]
-    reference = Reference.learn(X, y, C, noise=noise)
+    reference = Reference.learn(X, y, C, noise=noise, start=start)
     chosen = float(reference.flat.C_)
     numbers = fold_numbers(np.unique(given[1], return_inverse=True)[1], row_keys(given[0]), FOLDS)
     found: list[FloatArray] = []
@@ -354,7 +369,7 @@ def fit_out_of_scope(
         if not len(held) or sum(map(len, found)) >= MOST_HELD:
             continue
         rest = np.delete(np.arange(len(X)), held)
-        without = Reference.learn(X[rest], y[rest], chosen, noise=noise)
+        without = Reference.learn(X[rest], y[rest], chosen, noise=noise, start=reference.flat)
         found.append(part_scores(without, given[0][held], parts))
     held_out = np.concatenate(found) if found else np.zeros((0, len(parts)), dtype=X.dtype)
     spread = held_out.std(axis=0) if len(held_out) else np.zeros(len(parts))

@@ -148,8 +148,6 @@ class Loop:
         self.audit: Audit | None = None
         self.watch = Watch(problem, settings, model.head)
         self.foreign: Foreign | None = None
-        if budget and settings.ask == "choose":
-            self.state.foreign = self.watch.at_first() <= REFUSED_RATE
         self.outlook = Outlook(self.weights)
         self.gains: tuple[Gain | None, Gain | None] = (None, None)
         self.cap_hit = ""
@@ -365,9 +363,17 @@ class Loop:
             self.store.put(_name(number), step.as_json())
         self.state.note_unlisted(step, verdicts, proposals.unlisted(step.asked))
         tally = self.state.apply(self.problem, step, verdicts, len(self.rounds))
+        self._look_at_refused(step)
         self.steps.append(step)
         self.tallies.append(tally)
         return step, tally
+
+    def _look_at_refused(self, step: Step) -> None:
+        """Note which of the texts that the expert has just refused look foreign; to score all would take long."""
+        rows = np.array([asked.row for asked in step.asked], dtype=np.int64)
+        rows = rows[(self.state.answers[rows] < 0) & (self.state.tries[rows] > 0)]
+        if len(rows) and self.settings.ask == "choose":
+            self.state.foreign[rows] = self.watch.at_first(rows) <= REFUSED_RATE
 
     def _agreement(self, step: Step, tally: Tally, population: Population) -> float | None:
         """Extend the agreement on the random sample to the pool; an audit's makes the certificate too."""

@@ -41,11 +41,14 @@ class Proposals:
 
     def unlisted(self, asked: Sequence[Asked]) -> FloatArray:
         """Return for each question the probability that none of its options is right, shape (n_asked,)."""
-        listed = [
-            self.proba[one.row][np.isin(self.labels[one.row], one.options)].sum(dtype=np.float64)
-            for one in asked
-        ]
-        return np.clip(1 - np.array(listed, dtype=np.float64), 0.0, 1.0)
+        rows = np.array([one.row for one in asked], dtype=np.int64)
+        most = max((len(one.options) for one in asked), default=0)
+        options = np.array(
+            [(*one.options, *[-1] * (most - len(one.options))) for one in asked], dtype=np.int32
+        )
+        shown = (self.labels[rows][:, :, None] == options.reshape(len(rows), 1, most)).any(axis=2)
+        listed = np.sum(self.proba[rows], axis=1, where=shown, dtype=np.float64)
+        return np.clip(1 - listed, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,8 +197,8 @@ class State:
     inherited : ndarray of bool
         Answers carried over that were given while a label was missing that has been added. No question stands
         between them and the new label but the head's word, so audits draw from them, too.
-    foreign : ndarray of bool, or None
-        Texts that look foreign to all labels: once the expert has found none right, they are not asked about again.
+    foreign : ndarray of bool
+        Texts that the expert refused and that look foreign to all labels: they are not asked about again.
     """
 
     answers: IntArray
@@ -208,10 +208,10 @@ class State:
     within: BoolArray
     inherited: BoolArray
     unlisted: FloatArray
+    foreign: BoolArray
     ruled_out: dict[int, tuple[int, ...]] = field(default_factory=dict)
     scope: Scope | None = None
     doubts: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    foreign: BoolArray | None = None
 
     @classmethod
     def empty(cls, n: int) -> State:
@@ -219,7 +219,7 @@ class State:
         answers, proposed, answered_in = np.full((3, n), -1, dtype=np.int64)
         nowhere = np.zeros(n, dtype=bool)
         tries, unlisted = np.zeros(n, dtype=np.int64), np.full(n, np.nan)
-        return cls(answers, proposed, answered_in, tries, ~nowhere, nowhere, unlisted)
+        return cls(answers, proposed, answered_in, tries, ~nowhere, nowhere, unlisted, nowhere.copy())
 
     @property
     def unsettled(self) -> BoolArray:
@@ -235,11 +235,8 @@ class State:
         """Tell which texts may still be asked about."""
         mask = (self.answers < 0) & (self.tries < MOST_TRIES) & self.within
         for row, labels in self.ruled_out.items():
-            mask[row] &= len(labels) < n_labels and not self._refused_once(row)
-        return mask
-
-    def _refused_once(self, row: int) -> bool:
-        return self.foreign is not None and bool(self.foreign[row]) and self.tries[row] > 0
+            mask[row] &= len(labels) < n_labels
+        return mask & ~self.foreign
 
     def refused(self, n_labels: int, kind: QuestionKind) -> BoolArray:
         """Tell which texts more likely have no label than one that the expert was not shown."""
