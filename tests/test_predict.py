@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from vermilion.errors import InputError, ModelError
+from vermilion.learn.decision_rules import Rule, Threshold, Thresholds, Tree
 from vermilion.learn.heads import FlatHead
 from vermilion.learn.out_of_scope import SCORES, fit_out_of_scope
 from vermilion.types import FloatArray, Label, Texts
 from vermilion.world.models import SavedModel, load_model, save_model
-from vermilion.world.predictor import Predictor, with_rate
+from vermilion.world.predictor import Predictor, decided_rows, with_rate
 
 DIMENSION = 12
 LABELS = tuple(Label(name) for name in "abcdefgh")
@@ -114,3 +116,47 @@ class _Renamed:
     def to_tensors(self) -> dict[str, FloatArray]:
         """Return its arrays."""
         return self._tensors
+
+
+class Said:
+    """A head that says what it is told to of each row."""
+
+    def __init__(self, proba: FloatArray, classes: Sequence[int]) -> None:
+        self.proba, self.classes_ = proba, np.array(classes)
+
+    def predict_proba(self, X: FloatArray) -> FloatArray:
+        """Return the first rows."""
+        return self.proba[: len(X)]
+
+
+def decided(proba: list[list[float]], rule: Rule, task: str, **changes: Any) -> list[dict[str, Any]]:
+    told = np.array(proba, dtype=np.float32)
+    classes = changes.pop("classes", range(told.shape[1]))
+    head: Any = Said(told, classes)
+    return list(decided_rows(replace(model(), head=head, rule=rule, task=task, **changes), told))
+
+
+def test_of_two_labels_the_threshold_decides_and_confidence_is_that_of_the_decision() -> None:
+    two = {"labels": LABELS[:2]}
+    found = decided([[0.7, 0.3], [0.8, 0.2]], Threshold(1, 0.25), "binary", **two)
+    assert [(row["label"], row["confidence"]) for row in found] == [("b", 0.3), ("a", 0.8)]
+    assert found[0]["candidates"][0] == {"label": "a", "probability": 0.7}
+
+
+def test_several_labels_are_told_by_probability_and_all_stand_among_the_candidates() -> None:
+    proba = [[0.9, 0.05, 0.8, 0.7, 0.6, 0.5, 0.4, 0.1], [0.0] * 8]
+    rule = Thresholds((0.95, 0.01, 0.5, 0.75, 0.3, 0.9, 0.9, 0.9))
+    found = decided(proba, rule, "multi-label")
+    assert [row["labels"] for row in found] == [["c", "e", "b"], []]
+    assert [one["label"] for one in found[0]["candidates"]] == ["a", "c", "d", "e", "f", "b"]
+    assert "label" not in found[0]
+
+
+def test_a_path_down_a_tree_ends_where_it_is_no_longer_sure() -> None:
+    """Labels c and d stand under a, which no text has, and which is no class of the head."""
+    rule, labels = Tree((-1, -1, 0, 0), least=0.5), LABELS[:4]
+    proba = [[0.1, 0.5, 0.4], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]]
+    found = decided(proba, rule, "hierarchical", labels=labels, classes=[1, 2, 3])
+    assert [(row["label"], row["path"]) for row in found][1:] == [("c", ["a", "c"]), ("b", ["b"])]
+    assert found[1]["confidence"] == pytest.approx(0.8)
+    assert all(row["path"][-1] == row["label"] for row in found)
