@@ -122,3 +122,14 @@ def test_too_few_steps_warn() -> None:
     X, Y = make_rows(200)
     with pytest.warns(ConvergenceWarning, match="max_iter=1"):
         OneVsRestHead(C=100.0, max_iter=1).fit(X, Y)
+
+
+def test_what_is_not_known_of_a_row_counts_for_nothing() -> None:
+    X, Y = make_rows(300)
+    known = np.random.default_rng(2).random(Y.shape) < 0.7
+    known[:, 3], known[:50] = True, True
+    head = OneVsRestHead(C=3.0, tol=1e-10).fit(X, Y & known, known=known)
+    for label in range(Y.shape[1]):
+        rows = known[:, label]
+        alone = scikit(X[rows], Y[rows][:, [label]], 3.0)[:, 0]
+        np.testing.assert_allclose(head.predict_proba(X[rows])[:, label], alone, atol=1e-4)

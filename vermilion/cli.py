@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vermilion.red.files import Request
     from vermilion.red.plan import Plan
     from vermilion.red.run import Result
+    from vermilion.red.several_run import SeveralResult
     from vermilion.red.trust import Trust
     from vermilion.scale import Cluster
     from vermilion.world.source import BadRows
@@ -91,6 +92,12 @@ def run(
     text_a_column: TextA = "text_a",
     text_b_column: TextB = "text_b",
     label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    label_separator: Annotated[
+        str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="auto, binary, multi-class, multi-label, pairs or hierarchical.")
+    ] = "auto",
     id_column: Annotated[str, typer.Option(help="Column of the ids; without it ids are row numbers.")] = "id",
     encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
     head: Annotated[
@@ -179,6 +186,7 @@ def run(
         second_expert=second_expert,
         worth=_worth(worth, price),
         caps=Caps(max_calls, max_tokens, max_cost),
+        task=task,
     ).checked()
     prices, second_prices = _prices(price, "--price"), _prices(second_price, "--second-price")
 
@@ -190,7 +198,9 @@ def run(
         pool=pool,
         out=out_dir,
         labels=labels,
-        columns=Columns(text_column, label_column, id_column, text_a=text_a_column, text_b=text_b_column),
+        columns=Columns(
+            text_column, label_column, id_column, label_separator, text_a=text_a_column, text_b=text_b_column
+        ),
         decisions=decisions,
         store=store,
         fresh=fresh,
@@ -203,7 +213,7 @@ def run(
     if result is None:
         return
     _show(result, request, as_json=as_json)
-    if result.ran.outcome.capped:
+    if result.capped:
         raise typer.Exit(3)
 
 
@@ -275,7 +285,7 @@ def _truster(*, yes: bool) -> Callable[[Trust], bool]:
     return go_on
 
 
-def _show(result: Result, request: Request, *, as_json: bool) -> None:
+def _show(result: Result | SeveralResult, request: Request, *, as_json: bool) -> None:
     if as_json:
         from vermilion.red.outputs import summary_json
 
@@ -287,7 +297,7 @@ def _show(result: Result, request: Request, *, as_json: bool) -> None:
         ("decisions", folder / request.decisions),
         ("model", folder / "model"),
     ]
-    show_summary(out, result.summary, [(name, str(path)) for name, path in paths])
+    show_summary(out, result.summary, [(name, str(path)) for name, path in paths if path.exists()])
 
 
 @app.command()

@@ -67,6 +67,8 @@ class RunSettings:
         None: a text gets no label only where the expert refused them all.
     worth : Worth or None
         The run stops once its next questions are expected to buy less.
+    task : str
+        One of TASK_CHOICES; "auto" infers it from the data.
     """
 
     encoder: str = "minilm"
@@ -90,10 +92,11 @@ class RunSettings:
     second_expert: str | None = None
     worth: Worth | None = None
     caps: Caps = Caps()
+    task: str = "auto"
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that make two runs the same run."""
-        free = {"caps", "rounds", "target", "base_url", "trust", "second_expert", "worth"}
+        free = {"task", "caps", "rounds", "target", "base_url", "trust", "second_expert", "worth"}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
     def checked(self) -> RunSettings:
@@ -110,6 +113,7 @@ class RunSettings:
         Traceback (most recent call last):
         vermilion.errors.InputError: --rounds: expected a whole number from 1, found 0; give another value
         """
+        _one_of("--task", self.task, TASK_CHOICES)
         _one_of("--head", self.head, HEAD_CHOICES)
         _one_of("--ask", self.ask, ("choose", "validate"))
         _one_of("--uncertainty", self.uncertainty, UNCERTAINTY_CHOICES)

@@ -72,7 +72,9 @@ def _highest(scores: FloatArray, f1: FloatArray) -> float:
     return float(scores[best] + below[best]) / 2
 
 
-def fit_thresholds(proba: FloatArray, truth: BoolArray, positives: float = POSITIVES) -> FloatArray:
+def fit_thresholds(
+    proba: FloatArray, truth: BoolArray, alike: FloatArray | None = None, positives: float = POSITIVES
+) -> FloatArray:
     """Return a threshold for each label, shape (K,): its best, drawn to the expected one where it has few positives.
 
     In log odds, the best weighs as much as the label has positives, the expected one as much as `positives`.
@@ -82,6 +84,9 @@ def fit_thresholds(proba: FloatArray, truth: BoolArray, positives: float = POSIT
     proba : ndarray of shape (n, K)
         Held out.
     truth : ndarray of bool, shape (n, K)
+    alike : ndarray of shape (m, K), optional
+        Probabilities of rows like those to come, of which nothing more is known: what is to be expected is told by
+        these.
 
     Examples
     --------
@@ -93,5 +98,6 @@ def fit_thresholds(proba: FloatArray, truth: BoolArray, positives: float = POSIT
     """
     count = truth.sum(axis=0)
     share = count / (count + positives)
-    own, expected = log_odds(best_thresholds(proba, truth)), log_odds(expected_thresholds(proba))
+    own = log_odds(best_thresholds(proba, truth))
+    expected = log_odds(expected_thresholds(proba if alike is None else alike))
     return np.asarray(1 / (1 + np.exp(-(share * own + (1 - share) * expected))))

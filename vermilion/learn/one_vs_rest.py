@@ -84,11 +84,18 @@ class OneVsRestHead(BaseEstimator):  # type: ignore[misc]
         self.warm_start = warm_start
         self.random_state = random_state
 
-    def fit(self, X: FloatArray, y: NDArray[Any], sample_weight: FloatArray | None = None) -> Self:
+    def fit(
+        self,
+        X: FloatArray,
+        y: NDArray[Any],
+        sample_weight: FloatArray | None = None,
+        known: BoolArray | None = None,
+    ) -> Self:
         """Learn from rows of X, shape (n, d), an indicator matrix y, shape (n, K), and optional weights, shape (n,).
 
-        A label that is on all rows or on none learns no direction: its probability is that share, one row of each
-        kind added in half.
+        Where `known`, shape (n, K), is False, it is not known whether the row has the label, and the row says nothing
+        of it; C is chosen on rows of which all is known. A label that is on all rows or on none learns no direction:
+        its probability is that share, one row of each kind added in half.
 
         Raises
         ------
@@ -105,8 +112,9 @@ class OneVsRestHead(BaseEstimator):  # type: ignore[misc]
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
         start = self._start(X, Y)
-        self.C_ = self._chosen_c(X, Y)
-        W, self.n_iter_ = fit_sigmoids(X, Y, start, self.C_, self, sample_weight)
+        whole = slice(None) if known is None else known.all(axis=1)
+        self.C_ = self._chosen_c(X[whole], Y[whole])
+        W, self.n_iter_ = fit_sigmoids(X, Y, start, self.C_, self, sample_weight, known)
         self.classes_ = np.arange(Y.shape[1])
         self.coef_, self.intercept_ = np.ascontiguousarray(W[:, :-1]), np.ascontiguousarray(W[:, -1])
         return self
@@ -184,6 +192,7 @@ def fit_sigmoids(
     C: float,
     head: OneVsRestHead,
     sample_weight: FloatArray | None = None,
+    known: BoolArray | None = None,
 ) -> tuple[FloatArray, int]:
     """Return the weights of each label, shape (K, d + 1), intercept last, and the steps they took.
 
@@ -195,17 +204,19 @@ def fit_sigmoids(
     head : OneVsRestHead
         Its `max_iter` and `tol` count.
     sample_weight : ndarray of shape (n,), optional
+    known : ndarray of bool, shape (n, K), optional
     """
     weight = np.ones(len(X), dtype=X.dtype) if sample_weight is None else sample_weight
     with block_threads(X.size * Y.shape[1]) as threads:
-        objective = SigmoidObjective(X, Y, weight, np.full(Y.shape[1], C), threads)
+        objective = SigmoidObjective(X, Y, weight, np.full(Y.shape[1], C), threads, known)
         W = _priors(objective) if start is None else start
-        share = objective.shares()
-        both = np.flatnonzero((share > 0) & (share < 1))
-        W[(share <= 0) | (share >= 1)] = _priors(objective)[(share <= 0) | (share >= 1)]
+        on, of = objective.counts()
+        one_sided = (on <= 0) | (on >= of)
+        W[one_sided] = _priors(objective)[one_sided]
+        both = np.flatnonzero(~one_sided)
         if not len(both):
             return W, 0
-        solved = objective if len(both) == len(share) else objective.only(both)
+        solved = objective if len(both) == len(on) else objective.only(both)
         found = minimise_each(solved, W[both], head.max_iter, head.tol)
     if not found.converged.all():
         warnings.warn(
@@ -217,9 +228,8 @@ def fit_sigmoids(
 
 def _priors(objective: SigmoidObjective) -> FloatArray:
     """Return weights that know only how frequent each label is."""
-    weight = float(objective.sample_weight.sum())
-    on = objective.shares() * weight
-    intercept = np.log((on + 0.5) / (weight - on + 0.5))
+    on, known = objective.counts()
+    intercept = np.log((on + 0.5) / (known - on + 0.5))
     return np.column_stack([np.zeros((len(on), objective.X.shape[1])), intercept]).astype(objective.X.dtype)
 
 

@@ -35,6 +35,8 @@ class SigmoidObjective:
     C : ndarray of shape (K,)
     threads : int
         That share the blocks. Sums go by block, so the result does not depend on it.
+    known : ndarray of bool, shape (n, K), or None
+        Where it is not known whether a row has a label, the row says nothing of that label. None: all is known.
     """
 
     X: FloatArray
@@ -42,6 +44,7 @@ class SigmoidObjective:
     sample_weight: FloatArray
     C: FloatArray
     threads: int = 1
+    known: BoolArray | None = None
 
     def __call__(self, W: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the loss of these labels at their weights, shape (m,), and its gradient, shape (m, d + 1)."""
@@ -52,8 +55,11 @@ class SigmoidObjective:
         whole = len(labels) == self.Y.shape[1]
 
         def of_block(rows: slice) -> tuple[FloatArray, FloatArray, FloatArray]:
-            held = self.Y[rows] if whole else self.Y[rows][:, labels]
-            part, residuals = self._residuals(W, rows, held)
+            held, heed = (
+                cells if cells is None or whole else cells[:, labels] for cells in self._cells(rows)
+            )
+            assert held is not None
+            part, residuals = self._residuals(W, rows, held, heed)
             return part, residuals.T @ self.X[rows], residuals.sum(axis=0)
 
         for part, slopes, intercepts in in_order(of_block, self._blocks(len(labels)), self.threads):
@@ -64,21 +70,31 @@ class SigmoidObjective:
 
     def only(self, labels: IntArray) -> SigmoidObjective:
         """Return that of some of the labels."""
-        return replace(self, Y=self.Y[:, labels], C=self.C[labels])
+        known = None if self.known is None else self.known[:, labels]
+        return replace(self, Y=self.Y[:, labels], C=self.C[labels], known=known)
+
+    def _cells(self, rows: slice) -> tuple[BoolArray, BoolArray | None]:
+        return self.Y[rows], None if self.known is None else self.known[rows]
 
     def _blocks(self, columns: int) -> Iterator[slice]:
         size = max(BLOCK_CELLS // max(columns, 1), 1)
         return (slice(start, start + size) for start in range(0, len(self.X), size))
 
-    def _residuals(self, W: FloatArray, rows: slice, held: BoolArray) -> tuple[FloatArray, FloatArray]:
+    def _residuals(
+        self, W: FloatArray, rows: slice, held: BoolArray, known: BoolArray | None
+    ) -> tuple[FloatArray, FloatArray]:
         """Return the loss of a block by label, and its weighted probabilities minus targets, shape (rows, m)."""
         weight = self.sample_weight[rows]
         logits = self.X[rows] @ W[:, :-1].T
         logits += W[:, -1]
         np.negative(logits, where=held, out=logits)  # now the larger, the more wrong
         small = np.exp(-np.abs(logits))
-        loss = weight @ (np.log1p(small) + np.maximum(logits, 0))
+        losses = np.log1p(small) + np.maximum(logits, 0)
         wrong = np.where(logits >= 0, 1, small) / (1 + small)
+        if known is not None:
+            losses *= known
+            wrong *= known
+        loss = weight @ losses
         wrong *= weight[:, None]
         np.negative(wrong, where=held, out=wrong)
         return loss, wrong
@@ -95,11 +111,15 @@ class SigmoidObjective:
         gram[-1, -1] = self.sample_weight.sum()
         return gram
 
-    def shares(self) -> FloatArray:
-        """Return the weighted share of the rows that each label is on, shape (K,)."""
+    def counts(self) -> tuple[FloatArray, FloatArray]:
+        """Return the weight of the rows that have each label, and of those of which it is known, shape (K,) each."""
         weight = self.sample_weight.astype(np.float64)
-        held = sum(weight[rows] @ self.Y[rows] for rows in self._blocks(self.Y.shape[1]))
-        return np.asarray(held / weight.sum())
+        on, known = np.zeros(self.Y.shape[1]), np.zeros(self.Y.shape[1])
+        for rows in self._blocks(self.Y.shape[1]):
+            held, heed = self._cells(rows)
+            on += weight[rows] @ (held if heed is None else held & heed)
+            known += weight[rows].sum() if heed is None else weight[rows] @ heed
+        return on, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +169,8 @@ def _coordinates(objective: SigmoidObjective, dtype: np.dtype[Any]) -> tuple[Flo
     """Return the basis, shape (d + 1, d + 1), and each label's scale of its coordinates, shape (K, d + 1)."""
     penalty = np.append(np.ones(objective.X.shape[1]), RIDGE)
     values, vectors = eigh(objective.curvature(), np.diag(penalty))
-    share = objective.shares()
-    curved = (share * (1 - share))[:, None] * np.maximum(values, 0)
+    on, known = objective.counts()
+    # X'X is of all rows; of those a label is known of, as large a part as there are.
+    curved = on * (known - on) / np.maximum(known, 1) / objective.sample_weight.sum(dtype=np.float64)
+    curved = curved[:, None] * np.maximum(values, 0)
     return vectors.astype(dtype), np.sqrt(curved + 1 / objective.C[:, None]).astype(dtype)

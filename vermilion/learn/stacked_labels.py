@@ -61,8 +61,16 @@ class StackedHead(BaseEstimator):  # type: ignore[misc]
     def _layer(self) -> OneVsRestHead:
         return OneVsRestHead(self.C, self.cv, self.max_iter, random_state=self.random_state)
 
-    def fit(self, X: FloatArray, y: NDArray[Any], sample_weight: FloatArray | None = None) -> Self:
+    def fit(
+        self,
+        X: FloatArray,
+        y: NDArray[Any],
+        sample_weight: FloatArray | None = None,
+        known: BoolArray | None = None,
+    ) -> Self:
         """Learn from rows of X, shape (n, d), an indicator matrix y, shape (n, K), and optional weights, shape (n,).
+
+        `known` as in `OneVsRestHead.fit`.
 
         Raises
         ------
@@ -70,11 +78,13 @@ class StackedHead(BaseEstimator):  # type: ignore[misc]
             As `OneVsRestHead.fit`.
         """
         first = self._layer()
-        self.first_ = first.fit(X, y, sample_weight)
+        self.first_ = first.fit(X, y, sample_weight, known)
         X, Y = first._checked(X, y)
-        told = held_out_proba(first.set_params(C=first.C_), X, Y, self.cv, sample_weight)
+        told = held_out_proba(
+            first.set_params(C=first.C_), X, Y, self.cv, known=known, sample_weight=sample_weight
+        )
         first.set_params(C=self.C)
-        self.second_ = self._layer().fit(_beside(X, told), Y, sample_weight)
+        self.second_ = self._layer().fit(_beside(X, told), Y, sample_weight, known)
         self.classes_, self.n_features_in_ = self.first_.classes_, self.first_.n_features_in_
         return self
 
@@ -139,7 +149,13 @@ def _beside(X: FloatArray, proba: FloatArray) -> FloatArray:
 
 
 def held_out_proba(
-    head: Any, X: FloatArray, Y: BoolArray, folds: int, sample_weight: FloatArray | None = None
+    head: Any,
+    X: FloatArray,
+    Y: BoolArray,
+    folds: int,
+    *,
+    known: BoolArray | None = None,
+    sample_weight: FloatArray | None = None,
 ) -> FloatArray:
     """Return the probabilities of every row by a head that has not learned from it, shape (n, K).
 
@@ -151,6 +167,8 @@ def held_out_proba(
     Y : ndarray of bool, shape (n, K)
     folds : int
         Rows are dealt out by their values, so equal rows may fall into different folds, but not by their order.
+    known : ndarray of bool, shape (n, K), optional
+        As in `OneVsRestHead.fit`.
     sample_weight : ndarray of shape (n,), optional
 
     Examples
@@ -163,8 +181,8 @@ def held_out_proba(
     said = np.zeros(Y.shape, dtype=X.dtype)
     for fold in np.unique(numbers):
         held = numbers == fold
-        weight = None if sample_weight is None else np.asarray(sample_weight)[~held]
-        said[held] = clone(head).fit(X[~held], Y[~held], weight).predict_proba(X[held])
+        weight, heed = (None if part is None else part[~held] for part in (sample_weight, known))
+        said[held] = clone(head).fit(X[~held], Y[~held], weight, heed).predict_proba(X[held])
     return said
 
 

@@ -18,6 +18,8 @@ from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
 from vermilion.red.run import Job, Result, Tools, claim, run
+from vermilion.red.several_files import run_several_files
+from vermilion.red.several_run import TASK, SeveralResult
 from vermilion.red.trust import Trust, tolerable
 from vermilion.types import Expert, Label, Texts
 from vermilion.world.data import read_texts
@@ -27,6 +29,7 @@ from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold
 from vermilion.world.labels import merge_labels, read_labels
 from vermilion.world.pairs import refuse_mixed
 from vermilion.world.source import BadRows, Columns, shown
+from vermilion.world.tasks import infer_task
 
 LEFT_OUT, TRUST = "left_out.jsonl", "trust.json"
 DECISIONS = ("jsonl", "csv", "parquet")
@@ -64,7 +67,7 @@ def run_files(
     progress: Progress,
     approve: Callable[[Plan], bool],
     go_on: Callable[[Trust], bool] = tolerable,
-) -> Result | None:
+) -> Result | SeveralResult | None:
     """Read, run, write. Nothing is written before all that was given is known to be usable.
 
     Parameters
@@ -77,9 +80,12 @@ def run_files(
     InputError
         Something given cannot be used; names file, row, column and cure.
     """
-    _check_decisions(request.decisions)
+    check_decisions(request.decisions)
     skipped = BadRows() if request.skip_bad_rows else None
-    job = _read(request, settings, skipped)
+    labelled, labels = _read_labelled(request, settings, skipped)
+    if infer_task(labelled, labels, settings.task) == TASK:
+        return run_several_files(request, settings, (progress, approve), (labelled, labels, skipped))
+    job = _read(request, settings, (labelled, labels, skipped))
     settings = replace(settings, encoder=spec_for(settings.encoder, job.labelled))
     setup = _setup(request, settings, job)
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
@@ -116,16 +122,25 @@ def run_files(
         return result
 
 
-def _read(request: Request, settings: RunSettings, skipped: BadRows | None) -> Job:
-    """Read all files that were given."""
-    kind, path = parse_spec(settings.expert)
-    _refuse_shared_input(request.labelled, request.pool, path)
+def _read_labelled(
+    request: Request, settings: RunSettings, skipped: BadRows | None
+) -> tuple[Texts, tuple[Label, ...]]:
+    """Read the labelled texts and the labels."""
+    _refuse_shared_input(request.labelled, request.pool, parse_spec(settings.expert)[1])
     labelled = read_texts(request.labelled, request.columns, labelled=True, skipped=skipped)
-    _refuse_several(labelled)
-    pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
-    refuse_mixed(labelled, pool)
     labels = merge_labels(read_labels(request.labels) if request.labels else None, labelled)
     _refuse_one_label(labels, labelled)
+    return labelled, labels
+
+
+def _read(
+    request: Request, settings: RunSettings, known: tuple[Texts, tuple[Label, ...], BadRows | None]
+) -> Job:
+    """Read the other files that were given."""
+    kind, path = parse_spec(settings.expert)
+    labelled, labels, skipped = known
+    pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
+    refuse_mixed(labelled, pool)
     gold = read_gold(path, pool, request.columns) if kind == "oracle" else None
     return Job(labelled, pool, labels, gold)
 
@@ -194,7 +209,7 @@ def _hire(spec: str, setup: Setup, problem: Problem) -> Expert:
     return load_expert(spec, replace(setup, labels=problem.labels, rivals=rivals))
 
 
-def _check_decisions(name: str) -> None:
+def check_decisions(name: str) -> None:
     if Path(name).name != name or Path(name).suffix.lstrip(".") not in DECISIONS:
         raise InputError(
             "a file name that ends in .jsonl, .csv or .parquet",
@@ -202,17 +217,6 @@ def _check_decisions(name: str) -> None:
             "--decisions",
             "give another name",
         )
-
-
-def _refuse_several(labelled: Texts) -> None:
-    for row, labels in enumerate(labelled.labels or (), start=1):
-        if len(labels) > 1:
-            raise InputError(
-                "one label a text",
-                f"{len(labels)}: {', '.join(labels[:3])}",
-                f"{labelled.source}, row {row}",
-                "keep one; a run decides between labels that exclude each other",
-            )
 
 
 def _refuse_shared_input(*paths: str) -> None:

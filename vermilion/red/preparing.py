@@ -85,7 +85,7 @@ def prepare(
         wanted = desk.expert.simulated and checking.simulated
         trust = _trust(problem, settings, choice, desk, checking) if wanted else None
         return Prepared(problem, desk.expert, Spend(), trust)
-    problem, expert = _explain(problem, settings.caps, desk)
+    problem, expert = explain(problem, settings.caps, desk)
     desk = replace(desk, expert=expert)
     recorded = desk.store.get(PREPARED)
     if recorded is None:
@@ -148,7 +148,7 @@ class _Unmetered:
         return len(keys)
 
 
-def _explain(problem: Problem, caps: Caps, desk: Desk) -> tuple[Problem, Expert]:
+def explain(problem: Problem, caps: Caps, desk: Desk) -> tuple[Problem, Expert]:
     """Give labels their meanings, which stay as they are once the run has begun.
 
     A meaning is part of a question's key: another one would have every question about its label paid for again.

@@ -215,7 +215,10 @@ class ProposedLabel:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """summary.json. `gold`, `people` and `trust` stay None where there is no gold or no report on the expert."""
+    """summary.json. `gold`, `people` and `trust` stay None where there is no gold or no report on the expert.
+
+    `task` is named where a text may have several labels; all figures are then of texts and labels as it says there.
+    """
 
     texts: int
     labels: int
@@ -245,6 +248,7 @@ class Summary:
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
+    task: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain JSON types; what does not apply is left out, but for the certificate."""

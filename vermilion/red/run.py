@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from vermilion.red.summary import Account, Ran, summarise
 from vermilion.red.training import Choice, choose
 from vermilion.red.trust import Trust, advice, tolerable
 from vermilion.red.unlabelled import proposed
-from vermilion.types import Encoder, Expert, Label, Question, Spend, Texts
+from vermilion.types import Encoder, Expert, FloatArray, Label, Question, Spend, Texts
 from vermilion.world.data import data_hash
 from vermilion.world.encoders_pairs import keep_vectors
 from vermilion.world.pairs import all_pairs
@@ -95,6 +95,11 @@ class Result:
     ran: Ran
     summary: Summary
 
+    @property
+    def capped(self) -> bool:
+        """Whether a cap ended the run."""
+        return self.ran.outcome.capped
+
 
 def identity(job: Job, settings: RunSettings) -> dict[str, Any]:
     """Return what makes a run this run: its settings, the prompts' version, and hashes of its data."""
@@ -159,7 +164,7 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     prepared = prepare(problem, settings, choice, desk, checking)
     _heed(prepared.trust, settings, tools)
     problem, desk = prepared.problem, replace(desk, expert=prepared.expert)
-    training = replace(desk, meter=tools.store.meter(_held_back(settings.caps)))
+    training = replace(desk, meter=tools.store.meter(held_back(settings.caps)))
     budget = _budget(plan, settings, prepared)
     state = resume(problem, choice, job.carried, tools.store) if job.carried else None
     loop = Loop(problem, settings, choice.model(settings), training, desk.meter, budget, state=state)
@@ -195,19 +200,25 @@ def _heed(trust: Trust | None, settings: RunSettings, tools: Tools) -> None:
 
 def _encode(job: Job, tools: Tools) -> Problem:
     layout = lay_out(job.labelled, job.pool)
-    cache = keep_vectors(tools.vectors, tools.encoder)
-    vectors = []
     names = tuple(name_text(label) for label in job.labels)
     parts = [("encoding labelled", layout.given_texts), ("encoding pool", layout.open_texts)]
     # A label's name can be one more example of a text, but not of a pair.
     parts += [] if all_pairs(layout.given_texts) else [("encoding label names", names)]
+    vectors = encode_parts(tools, parts)
+    return build(layout, job.labels, (vectors[0], vectors[1]), job.gold, *vectors[2:])
+
+
+def encode_parts(tools: Tools, parts: Sequence[tuple[str, tuple[str, ...]]]) -> list[FloatArray]:
+    """Return the vectors of each part, which is told by its name."""
+    cache = keep_vectors(tools.vectors, tools.encoder)
+    vectors = []
     for what, texts in parts:
         tools.progress.start(what, len(texts))
         try:
             vectors.append(cache.encode(texts, progress=_steps(tools.progress)))
         finally:
             tools.progress.done()
-    return build(layout, job.labels, (vectors[0], vectors[1]), job.gold, *vectors[2:])
+    return vectors
 
 
 def _steps(progress: Progress) -> Callable[[int], None]:
@@ -272,7 +283,7 @@ def _budget(plan: Plan, settings: RunSettings, prepared: Prepared) -> int:
     return question_budget(replace(settings, caps=left), plan.distinct, typical)
 
 
-def _held_back(caps: Caps) -> Caps:
+def held_back(caps: Caps) -> Caps:
     """Return caps for the rounds that leave the last audit its share of tokens and money."""
     share = 1 - AUDIT_SHARE
     return Caps(

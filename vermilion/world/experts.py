@@ -18,12 +18,14 @@ from vermilion.world.source import Columns, shown
 __all__ = [
     "EXPERTS",
     "HumanExpert",
+    "LabelsOracle",
     "NoExpert",
     "OracleExpert",
     "Setup",
     "gold_for",
     "load_expert",
     "read_gold",
+    "read_gold_labels",
 ]
 
 # Answers that cost nothing are booked in groups: a group is one write to disk.
@@ -40,6 +42,8 @@ class Setup:
         With their meanings.
     gold : mapping of text to label
         What `read_gold` gave, for an oracle.
+    several : mapping of text to labels, or None
+        What `read_gold_labels` gave, where a text may have several.
     error : float
         Share of an oracle's wrong answers.
     seed : int
@@ -58,6 +62,7 @@ class Setup:
 
     labels: tuple[Label, ...] = ()
     gold: Mapping[str, str] = field(default_factory=dict)
+    several: Mapping[str, frozenset[str]] | None = None
     error: float = 0.0
     seed: int = 0
     rivals: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -142,6 +147,31 @@ class OracleExpert:
         rivals = [rival for rival in self._rivals.get(truth, ()) if rival in others]
         by_chance = sorted(others, key=lambda option: _share([self._seed, question.text, option]))
         return next(iter(rivals + by_chance), None)
+
+
+class LabelsOracle(OracleExpert):
+    """Answers from gold labels where a text may have several: a simulation. It errs on a fixed share of the answers.
+
+    Examples
+    --------
+    >>> oracle = LabelsOracle({"it is lost": frozenset({"card", "loss"})})
+    >>> oracle.answer(Question("it is lost", ("loss",), "validate")), oracle.answer(
+    ...     Question("it is lost", ("fee",), "validate")
+    ... )
+    ('loss', None)
+    """
+
+    def __init__(self, gold: Mapping[str, frozenset[str]], error: float = 0.0, seed: int = 0) -> None:
+        super().__init__({}, error, seed)
+        self._labels = gold
+
+    def answer(self, question: Question) -> str | None:
+        """Return the option that is asked about, or None where it is not right."""
+        if question.text not in self._labels:
+            raise ExpertError(f"oracle: no gold labels for {shown(question.text)}; add them to the gold file")
+        option = question.options[0]
+        errs = _share([self._seed, "errs", question.text, option]) < self._error
+        return option if (option in self._labels[question.text]) != errs else None
 
 
 class NoExpert:
@@ -259,6 +289,28 @@ def gold_for(pool: Texts, gold: Texts, *, by_id: bool = False) -> dict[str, str]
     return found
 
 
+def read_gold_labels(
+    path: str | Path,
+    pool: Texts,
+    columns: Columns = Columns(),  # noqa: B008
+) -> dict[str, frozenset[str]]:
+    """Read the right labels of every pool text, of which it may have any number.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or lacks a pool text.
+    """
+    gold = read_texts(path, columns, labelled=True)
+    right = {text: frozenset(names) for text, names in zip(gold.texts, gold.labels or (), strict=True)}
+    for place, text in enumerate(pool.texts):
+        if text not in right:
+            row = f"{pool.source or 'pool'}, row {pool.rows[place] if pool.rows else place + 1}"
+            found = f"none for {shown(text)} ({row})"
+            raise InputError("gold labels for each pool text", found, gold.source, "add its row")
+    return {text: right[text] for text in pool.texts}
+
+
 def _share(what: Sequence[object]) -> float:
     """Return a number from 0 to 1 (excluded) that looks random and depends on `what` alone."""
     digest = hashlib.sha256(json.dumps(what, ensure_ascii=False).encode("utf-8", "surrogatepass")).digest()
@@ -266,6 +318,8 @@ def _share(what: Sequence[object]) -> float:
 
 
 def _oracle(argument: str, setup: Setup) -> Expert:
+    if setup.several is not None:
+        return LabelsOracle(setup.several, setup.error, setup.seed)
     return OracleExpert(setup.gold, setup.error, setup.seed, setup.rivals)
 
 

@@ -1,0 +1,154 @@
+"""A run with several labels a text, from files to files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vermilion.config import RunSettings
+from vermilion.errors import InputError
+from vermilion.red.card import render_model_card
+from vermilion.red.folder import Folder
+from vermilion.red.plan import Plan
+from vermilion.red.problem import Problem
+from vermilion.red.progress import Progress
+from vermilion.red.run import Tools, claim
+from vermilion.red.several_run import SeveralJob, SeveralResult, run_several
+from vermilion.types import Encoder, Expert, Label, Texts
+from vermilion.world.data import read_texts
+from vermilion.world.data_writer import replacing, write_decisions
+from vermilion.world.encoders import load_encoder
+from vermilion.world.encoders_pairs import spec_for
+from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold_labels
+from vermilion.world.labels import write_labels
+from vermilion.world.models import save_model
+from vermilion.world.pairs import refuse_mixed
+from vermilion.world.source import BadRows
+
+if TYPE_CHECKING:  # it chooses between this module and its own
+    from vermilion.red.files import Request
+
+LEFT_OUT, SUMMARY, MODEL, LABELS, AUDIT = (
+    "left_out.jsonl",
+    "summary.json",
+    "model",
+    "labels.yaml",
+    "audit.jsonl",
+)
+
+
+def run_several_files(
+    request: Request,
+    settings: RunSettings,
+    watching: tuple[Progress, Callable[[Plan], bool]],
+    known: tuple[Texts, tuple[Label, ...], BadRows | None],
+) -> SeveralResult | None:
+    """Read the pool, run, write; nothing is written before all that was given is known to be usable.
+
+    Parameters
+    ----------
+    watching : tuple of (progress, callable that approves the plan)
+    known : tuple of (labelled texts, labels, bad rows left out)
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used.
+    """
+    progress, approve = watching
+    labelled, labels, skipped = known
+    refuse_settings(settings)
+    kind, path = parse_spec(settings.expert)
+    pool = read_texts(request.pool, request.columns, labelled=False, skipped=skipped)
+    refuse_mixed(labelled, pool)
+    gold = read_gold_labels(path, pool, request.columns) if kind == "oracle" else None
+    job = SeveralJob(labelled, pool, labels, gold)
+    settings = replace(settings, encoder=spec_for(settings.encoder, labelled))
+    setup = _setup(request, settings, job)
+    load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
+    encoder = load_encoder(settings.encoder, base_url=settings.base_url)
+    folder = Folder(request.out, request.store)
+    with folder.locked(), folder.open() as store:
+        if request.fresh:
+            store.clear()
+        if skipped is not None and skipped.count:
+            skipped.write(request.out / LEFT_OUT)
+            progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
+        claim(store, job.as_job(), settings, str(request.out))
+        hire = partial(_hire, settings.expert, setup)
+        tools = Tools(encoder, hire, store, folder.vectors, progress, approve)
+        result = run_several(job, settings, tools)
+        if result is not None:
+            write_several(result, encoder, request)
+    return result
+
+
+def refuse_settings(settings: RunSettings) -> None:
+    """Refuse what a run between labels that exclude each other has, and this one has not."""
+    default = RunSettings()
+    only = {
+        "--head": settings.head != default.head,
+        "--uncertainty": settings.uncertainty != default.uncertainty,
+        "--candidates": settings.candidates != default.candidates,
+        "--out-of-scope": settings.out_of_scope is not None,
+        "--worth": settings.worth is not None,
+        "--second-expert": settings.second_expert is not None,
+    }
+    for option, given in only.items():
+        if given:
+            cure = "leave it out, or give each text one label"
+            raise InputError("labels that exclude each other", "several labels a text", option, cure)
+
+
+def _setup(request: Request, settings: RunSettings, job: SeveralJob) -> Setup:
+    return Setup(
+        labels=job.labels,
+        several=job.gold,
+        error=settings.expert_error,
+        seed=settings.seed,
+        folder=request.out,
+        base_url=settings.base_url,
+        prices=request.prices,
+        caps=settings.caps,
+    )
+
+
+def _hire(spec: str, setup: Setup, problem: Problem) -> Expert:
+    return load_expert(spec, replace(setup, labels=problem.labels))
+
+
+def write_several(result: SeveralResult, encoder: Encoder, request: Request) -> None:
+    """Write decisions, the audit, labels, model, and last the summary, which says that all is there."""
+    out = request.out
+    write_decisions(out / request.decisions, result.decisions)
+    write_decisions(out / AUDIT, audit_rows(result))
+    write_labels(out / LABELS, result.problem.labels)
+    card = render_model_card(result.summary, result.problem.labels, encoder.digest)
+    save_model(out / MODEL, result.model(encoder), card)
+    with replacing(out / SUMMARY) as temporary:
+        told = json.dumps(result.summary.as_dict(), indent=1, ensure_ascii=False) + "\n"
+        temporary.write_text(told, encoding="utf-8")
+
+
+def audit_rows(result: SeveralResult) -> list[dict[str, object]]:
+    """Return what the last audit asked, one row a pair; `sample` says what the pair was drawn from."""
+    outcome, problem = result.outcome, result.problem
+    audits = [step for step in outcome.steps if step.kind == "audit"]
+    if not audits:
+        return []
+    step = audits[-1]
+    samples = (("given", step.given), ("all", step.anywhere))
+    return [
+        {
+            "text": problem.open_texts[step.pairs[place][0]],
+            "label": problem.labels[step.pairs[place][1]].name,
+            "given": step.proposed[place],
+            "answer": int(outcome.state.answers[step.pairs[place]]) > 0,
+            "sample": name,
+        }
+        for name, places in samples
+        for place in places
+    ]
