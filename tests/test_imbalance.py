@@ -42,6 +42,7 @@ def clusters(sizes: list[int], seed: int = 0, spread: float = 0.9) -> tuple[Floa
 def test_weights_are_those_of_scikit_learn() -> None:
     X, y = clusters([9, 4, 1])
     weight = METHODS["weights"](X, y, rng()).weight
+    assert weight is not None
     np.testing.assert_allclose(weight, compute_sample_weight("balanced", y), rtol=1e-6)
 
 
