@@ -17,6 +17,7 @@ from vermilion.choose.encoders_advice import judge_tuning, recommend
 from vermilion.choose.encoders_bench import CompareSettings, compare
 from vermilion.choose.encoders_data import lay_out_bench
 from vermilion.choose.encoders_files import write_comparison
+from vermilion.choose.encoders_measures import MEASURES
 from vermilion.choose.encoders_page import render_comparison
 from vermilion.choose.encoders_record import FIGURES, Comparison, Row, Tuned
 from vermilion.choose.encoders_speed import Speed, cost_per_million, measure_speed
@@ -104,7 +105,7 @@ def test_finished_parts_are_not_repeated(
     def never(*given: Any) -> Any:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(encoders_bench, "MEASURES", dict.fromkeys(encoders_bench.MEASURES, never))
+    monkeypatch.setattr(encoders_bench, "MEASURES", dict.fromkeys(MEASURES, never))
     monkeypatch.setattr(encoders_bench, "measure_speed", never)
     monkeypatch.setattr(encoders_bench, "peak_memory", never)
     again = compare(labelled(), ["static", "minilm"], CompareSettings(folder), Watcher())
@@ -114,7 +115,7 @@ def test_finished_parts_are_not_repeated(
 def test_a_comparison_that_was_stopped_goes_on(
     finished: tuple[Path, Comparison], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = dict(encoders_bench.MEASURES)
+    whole = dict(MEASURES)
 
     def stop(*given: Any) -> Any:
         raise KeyboardInterrupt

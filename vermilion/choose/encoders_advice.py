@@ -82,11 +82,10 @@ def judge_tuning(rows: Sequence[Row], tuned: Sequence[Tuned]) -> str:
         if not frozen:
             continue
         best = max(frozen, key=lambda row: row.shots[each].value or 0.0)
-        gain = one.scores[each].ahead_of(best.scores[f"shots_{each}"])
-        clear = gain.lower is not None and gain.upper is not None and (gain.lower > 0 or gain.upper < 0)
-        word = "ahead of" if (gain.value or 0) >= 0 else "behind"
-        size = Estimate(*(_turned(part, gain.value or 0) for part in (gain.value, gain.lower, gain.upper)))
-        size = size if (gain.value or 0) >= 0 else Estimate(size.value, size.upper, size.lower)
+        frozen_scores = best.scores[f"shots_{each}"]
+        gain, loss = one.scores[each].ahead_of(frozen_scores), frozen_scores.ahead_of(one.scores[each])
+        size, word = (gain, "ahead of") if (gain.value or 0.0) >= 0 else (loss, "behind")
+        clear = size.lower is not None and size.lower > 0
         noise = (
             "" if clear else ", which is within the noise: stay with frozen vectors, which cost no training"
         )
@@ -95,7 +94,3 @@ def judge_tuning(rows: Sequence[Row], tuned: Sequence[Tuned]) -> str:
             f"{best.name}, after {one.seconds[each]:,.0f} s of training a fold{noise}."
         )
     return " ".join(sentences)
-
-
-def _turned(part: float | None, sign: float) -> float | None:
-    return None if part is None else part if sign >= 0 else -part

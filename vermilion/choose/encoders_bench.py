@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from vermilion.choose.encoders_measures import MEASURES, VERSION
 from vermilion.choose.encoders_record import Comparison, Row
 from vermilion.choose.encoders_speed import Speed, cost_per_million, measure_speed
 from vermilion.choose.encoders_tuned import measure_tuned
+from vermilion.choose.progress import Progress
 from vermilion.errors import InputError
 from vermilion.learn.bootstrap import Estimate, draw
 from vermilion.learn.encoder_choice import Scores
@@ -41,22 +42,6 @@ LIBRARIES = (
     "fastembed",
     "model2vec",
 )
-
-
-class Progress(Protocol):
-    """Receives how far the work has come."""
-
-    def start(self, what: str, total: int | None) -> None:
-        """Begin a piece of work of `total` steps."""
-        ...
-
-    def advance(self, steps: int) -> None:
-        """Some steps of it are done."""
-        ...
-
-    def done(self) -> None:
-        """End it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +75,16 @@ class CompareSettings:
     tune: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Kept:
     """An encoder whose vectors are kept in a folder."""
 
-    name: str
-    digest: str
-    dimension: int
-    cache: VectorCache
-
-    @classmethod
-    def of(cls, encoder: Encoder, folder: Path) -> Kept:
-        """Wrap an encoder."""
-        return cls(encoder.name, encoder.digest, encoder.dimension, VectorCache(folder, encoder))
+    def __init__(self, encoder: Encoder, folder: Path) -> None:
+        self.name, self.digest, self.dimension = encoder.name, encoder.digest, encoder.dimension
+        self._cache = VectorCache(folder, encoder)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Return float32 unit rows, shape (len(texts), dimension); only what is missing is encoded."""
-        return self.cache.encode(texts)
+        return self._cache.encode(texts)
 
 
 def compare(
@@ -265,7 +243,7 @@ class _Candidate:
         texts = self.bench.texts
         self.progress.start(f"{self.encoder.name}: encoding", len(texts))
         if isinstance(self.encoder, JoinedEncoder):
-            first, second = (Kept.of(part, self._vectors) for part in self.encoder.parts)
+            first, second = (Kept(part, self._vectors) for part in self.encoder.parts)
             return JoinedEncoder(first, second).encode(texts)
         done = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from vermilion.choose.encoders_data import Bench
 from vermilion.choose.encoders_measures import VERSION
 from vermilion.choose.encoders_record import Tuned
+from vermilion.choose.progress import Progress
 from vermilion.learn.encoder_choice import Scores
 from vermilion.world.encoders_setfit import SetFitTuner
 from vermilion.world.parts import Parts
@@ -18,22 +19,6 @@ from vermilion.world.weights import digest_of
 
 # Texts a label to learn from, and folds: each of them is a training of minutes.
 SHOTS, MOST_FOLDS = (2, 5, 10), 3
-
-
-class Progress(Protocol):
-    """Receives how far the work has come."""
-
-    def start(self, what: str, total: int | None) -> None:
-        """Begin a piece of work of `total` steps."""
-        ...
-
-    def advance(self, steps: int) -> None:
-        """Some steps of it are done."""
-        ...
-
-    def done(self) -> None:
-        """End it."""
-        ...
 
 
 def measure_tuned(
