@@ -83,6 +83,16 @@ def test_the_optimum_is_that_of_scikit_learn(n_classes: int, C: float) -> None:
     )
 
 
+def test_wide_rows_have_the_same_optimum_in_as_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, codes = rows()
+    narrow = minimise(objective(X, codes), np.zeros((5, 13)), 500, 1e-9)
+    monkeypatch.setattr("vermilion.learn.softmax_solver.WIDE", 8)
+    wide = minimise(objective(X, codes), np.zeros((5, 13)), 500, 1e-9)
+    np.testing.assert_allclose(wide.root @ wide.inverse, np.eye(13), atol=1e-6)
+    np.testing.assert_allclose(wide.weights, narrow.weights, atol=1e-3)
+    assert abs(wide.n_iter - narrow.n_iter) <= 2
+
+
 def test_fewer_steps_than_plain_l_bfgs() -> None:
     X, codes = rows(3000, 60, 32)
     found = minimise(objective(X, codes, C=30.0), np.zeros((60, 33)), 500, 1e-4)
