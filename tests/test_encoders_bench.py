@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from io import StringIO
@@ -279,6 +280,17 @@ def test_a_damaged_part_counts_as_missing_and_a_folder_that_is_none_is_told(tmp_
         Parts(tmp_path / "file")
 
 
+def test_a_speed_measured_while_the_machine_was_busy_is_said_to_be_too_low(
+    finished: tuple[Path, Comparison],
+) -> None:
+    one = finished[1]
+    shown = {name: getattr(one, name) for name in Comparison.__dataclass_fields__}
+    for cores, said in ((0.1, True), (1.9, False), (None, False)):
+        rows = tuple(dataclasses.replace(row, cores=cores) for row in one.rows[:1])
+        lines = Comparison(**(shown | {"rows": rows})).protocol()
+        assert lines[-1].startswith("The machine had other work while static ran") == said
+
+
 # Sentences
 
 
@@ -294,12 +306,12 @@ def row(name: str, accuracy: float, speed: float, seed: int = 0) -> Row:
 def test_sentences_give_the_reason() -> None:
     (clear,) = recommend([row("good", 0.95, 10.0), row("poor", 0.80, 900.0)])
     assert re.fullmatch(
-        r"For classification, take good: accuracy of a linear probe 9\d\.\d % is 1\d\.\d points \(1\d\.\d to 1\d\.\d\) "
-        r"ahead of poor, the next best, though that one is 90 times as fast\.",
+        r"For classification, take good: its accuracy with a linear probe, 9\d\.\d %, is 1\d\.\d points "
+        r"\(1\d\.\d to 1\d\.\d\) ahead of the next best, poor; poor is 90 times as fast\.",
         clear.sentence,
     )
     (tie,) = recommend([row("slow", 0.905, 10.0), row("fast", 0.9, 900.0, seed=1)])
-    assert tie.sentence.endswith("behind slow, within the noise, and it is 90 times as fast.")
+    assert tie.sentence.endswith("behind that of slow, within the noise, and it is 90 times as fast.")
     (alone,) = recommend([row("one", 0.9, 1.0)])
     assert alone.sentence.endswith("; it was the only candidate.")
 

@@ -26,13 +26,13 @@ def _reason(
     chosen: Choice, values: dict[str, float], speeds: dict[str, float], figure: tuple[str, bool]
 ) -> str:
     name, share = figure
-    own = f"{name} {_value(values[chosen.taken], share)}"
+    own = f"its {name}, {_value(values[chosen.taken], share)},"
     if not chosen.behind:
-        return f"{own}; it was the only candidate."
+        return f"its {name} is {_value(values[chosen.taken], share)}; it was the only candidate."
     if chosen.taken != chosen.best:
         behind = _distance(chosen.behind[chosen.taken], share)
         times = _times(speeds[chosen.taken] / speeds[chosen.best])
-        return f"{own} is {behind} behind {chosen.best}, within the noise, and it is {times} as fast."
+        return f"{own} is {behind} behind that of {chosen.best}, within the noise, and it is {times} as fast."
     others = [other for other in chosen.tied if other != chosen.best]
     if others:
         return (
@@ -41,8 +41,8 @@ def _reason(
     second = max(chosen.behind, key=lambda other: values[other])
     ahead = _distance(chosen.behind[second], share)
     slower = speeds[second] / speeds[chosen.taken]
-    price = f", though that one is {_times(slower)} as fast" if slower >= 1.5 else ""
-    return f"{own} is {ahead} ahead of {second}, the next best{price}."
+    price = f"; {second} is {_times(slower)} as fast" if slower >= 1.5 else ""
+    return f"{own} is {ahead} ahead of the next best, {second}{price}."
 
 
 def _value(value: float, share: bool) -> str:

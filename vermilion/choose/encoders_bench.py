@@ -177,6 +177,7 @@ class _Candidate:
             cost_per_million(
                 speed, self.settings.token_prices.get(self.encoder.name), self.settings.hourly_price
             ),
+            speed.cores,
         )
 
     def _part(self, name: str, make: Callable[[], dict[str, Any]], *, texts: bool = True) -> dict[str, Any]:
@@ -189,8 +190,8 @@ class _Candidate:
         return found
 
     def _speed(self) -> Speed:
-        found = self._part("speed", self._timed)
-        return Speed(tuple(found["rates"]), found["texts"], found["tokens"])
+        found = self._part("timing", self._timed)
+        return Speed(tuple(found["rates"]), found["texts"], found["tokens"], found["cores"])
 
     def _timed(self) -> dict[str, Any]:
         self.progress.start(f"{self.encoder.name}: speed", None)

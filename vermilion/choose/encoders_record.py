@@ -8,6 +8,8 @@ from typing import Any
 from vermilion.learn.bootstrap import Estimate
 from vermilion.learn.encoder_choice import Choice, Scores
 
+# Even an encoder of one thread keeps a core at work, where the machine has nothing else to do.
+BUSY = 0.7
 # Figures in the order of tables: key -> (title, what it is).
 FIGURES: dict[str, tuple[str, str]] = {
     "linear_accuracy": ("Linear probe", "held-out texts that a softmax on the vectors labels right"),
@@ -25,7 +27,7 @@ FIGURES: dict[str, tuple[str, str]] = {
 }
 # Purpose -> (the figure that decides, its name in a sentence, whether it is a share of texts).
 PURPOSES: dict[str, tuple[str, str, bool]] = {
-    "classification": ("linear_accuracy", "accuracy of a linear probe", True),
+    "classification": ("linear_accuracy", "accuracy with a linear probe", True),
     "retrieval": ("ndcg_at_10", "nDCG@10", False),
     "clustering": ("v_measure", "V-measure", False),
 }
@@ -51,6 +53,8 @@ class Row:
         Peak bytes of a process of its own; None where the encoder runs elsewhere.
     cost : float or None
         US dollars for a million texts.
+    cores : float or None
+        Cores at work while the speed was measured; None where the encoder runs elsewhere.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Row:
     fastest: float
     memory: int | None
     cost: float | None
+    cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,17 @@ class Comparison:
             "folds for the V-measure.",
             "A recommendation takes the fastest of those whose difference to the best, text by text, is within "
             "the noise: its interval holds 0, at 95 % for all comparisons of a purpose together.",
+            *self._speed_in_doubt(),
+        ]
+
+    def _speed_in_doubt(self) -> list[str]:
+        """Return a line on the encoders whose speed was measured while the machine had other work."""
+        starved = [row.name for row in self.rows if row.cores is not None and row.cores < BUSY]
+        if not starved:
+            return []
+        return [
+            f"The machine had other work while {', '.join(starved)} ran: the speed told is too low, and so may be the "
+            "order by speed. Compare again on an idle one, with another --out and these vectors as --vectors."
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -159,7 +175,12 @@ def _row_dict(row: Row) -> dict[str, Any]:
         "dimension": row.dimension,
         **{key: estimate.as_dict() for key, estimate in row.figures.items()},
         "few_shot": {str(each): estimate.as_dict() for each, estimate in row.shots.items()},
-        "texts_per_second": {"value": row.speed, "lower": row.slowest, "upper": row.fastest},
+        "texts_per_second": {
+            "value": row.speed,
+            "lower": row.slowest,
+            "upper": row.fastest,
+            "cores": row.cores,
+        },
         "memory_bytes": row.memory,
         "usd_per_million_texts": row.cost,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -26,11 +26,14 @@ class Speed:
     texts : int
     tokens : float or None
         Billed tokens a text, where an endpoint told.
+    cores : float or None
+        How many cores were at work on average: far below one, the machine had other work and the speed says little.
     """
 
     rates: tuple[float, ...]
     texts: int
     tokens: float | None = None
+    cores: float | None = None
 
     @property
     def rate(self) -> float:
@@ -42,7 +45,7 @@ def measure_speed(
     encoder: Encoder, texts: Sequence[str], keep: Callable[[Sequence[str], FloatArray], None]
 ) -> Speed:
     """Encode texts in turns and time each; `keep` gets every text's vector, so that none is paid for twice."""
-    tokens = getattr(encoder, "tokens", None)
+    tokens, began, worked = getattr(encoder, "tokens", None), perf_counter(), process_time()
     keep(texts[:WARM_UP], encoder.encode(texts[:WARM_UP]))
     first = _timed(encoder, texts[WARM_UP : WARM_UP + FIRST] or texts, keep)
     rest = texts[WARM_UP + FIRST :][: min(round(first * SECONDS), MOST)]
@@ -50,7 +53,8 @@ def measure_speed(
     rates = tuple(_timed(encoder, turn, keep) for turn in turns) if len(rest) >= TURNS * FIRST else (first,)
     seen = min(WARM_UP + FIRST, len(texts)) + (len(rest) if len(rates) > 1 else 0)
     paid = None if not tokens else (encoder.tokens - tokens) / seen  # type: ignore[attr-defined]
-    return Speed(rates, seen, paid)
+    cores = (process_time() - worked) / max(perf_counter() - began, 1e-9)
+    return Speed(rates, seen, paid, None if paid is not None else cores)
 
 
 def _timed(
