@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ class Words:
 
     name, digest, dimension = "words", "1", len(WORDS)
 
-    def encode(self, texts: tuple[str, ...]) -> FloatArray:
+    def encode(self, texts: Sequence[str]) -> FloatArray:
         return np.array([[text.split().count(word) for word in WORDS] for text in texts], dtype=np.float32)
 
 
@@ -61,7 +62,7 @@ def predictor(
     return Predictor(saved, Words())
 
 
-def write(path: Path, rows: list[dict[str, object]]) -> str:
+def write(path: Path, rows: Sequence[Mapping[str, object]]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
 
@@ -171,7 +172,7 @@ def test_two_models_are_compared_on_the_same_texts(tmp_path: Path) -> None:
 
 
 def test_an_unknown_label_is_one_line_with_its_row(tmp_path: Path) -> None:
-    rows = [
+    rows: list[Mapping[str, object]] = [
         *some_rows(5),
         {"id": "x", "text": "x", "label": "caash"},
         {"id": "y", "text": "y", "label": "new"},

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn import metrics as reference
 
 from vermilion.learn.bootstrap import draw
 from vermilion.learn.calibration_metrics import brier_score, expected_calibration_error
 from vermilion.learn.metrics import Judged, estimates, measure, order, statistics
-from vermilion.types import BoolArray, FloatArray, IntArray
+from vermilion.types import BoolArray, FloatArray
 
 LABELLED = [(120, 2), (200, 5), (300, 77), (1, 3), (5, 40)]
 AVERAGES = ("micro", "macro", "weighted")
@@ -61,9 +63,9 @@ def values(judged: Judged, weights: FloatArray | None = None) -> dict[str, float
     return found
 
 
-def averaged(true: FloatArray | IntArray, predicted: FloatArray | IntArray) -> dict[str, float]:
+def averaged(true: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
     """Return scikit-learn's averages over the labels that occur."""
-    found = {}
+    found: dict[str, float] = {}
     for how in AVERAGES:
         parts = reference.precision_recall_fscore_support(true, predicted, average=how, zero_division=0)
         found |= {
@@ -161,11 +163,11 @@ def test_rows_that_count_several_times_are_as_many_rows() -> None:
 
 def test_areas_on_rows_drawn_again_are_near_the_exact_ones() -> None:
     """The areas are linearised; their spread over resamples is that of the exact bootstrap."""
-    judged = single(400, 4, seed=5)
+    judged = single(200, 4, seed=5)
     exact = []
     random = rng(1)
     for _ in range(200):
-        again = judged.at(random.integers(0, 400, 400))
+        again = judged.at(random.integers(0, 200, 200))
         exact.append([values(again)[name] for name in ("roc_auc", "pr_auc")])
     drawn = measure(judged, rng(2), 1000).among(("roc_auc", "pr_auc"))
     np.testing.assert_allclose(drawn.resampled.std(axis=0), np.std(exact, axis=0), rtol=0.2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vermilion.choose.evaluation import Evaluation, Sliced
 from vermilion.choose.evaluation_page import render_evaluation
@@ -22,7 +23,7 @@ from vermilion.learn.metrics_compared import compare
 from vermilion.learn.metrics_confusion import confusions
 from vermilion.learn.metrics_labels import Tally, label_scores
 from vermilion.learn.metrics_slices import groups_of, sliced, widest_gaps
-from vermilion.types import FloatArray, Label, Texts
+from vermilion.types import Label, Texts
 from vermilion.world.data import data_hash, read_texts
 from vermilion.world.data_columns import read_column
 from vermilion.world.data_writer import replacing, write_decisions
@@ -124,7 +125,7 @@ def _evaluation(
         names=names,
         metrics={name: metrics[name] for name in order(tuple(metrics))},
         labels=label_scores(tally),
-        confusions=confusions(mixed(own), tally.true),
+        confusions=confusions(mixed(own), tally.true.astype(np.int64)),
         pictures=pictures(own, names),
         slices=tuple(slices),
         against=request.against,
@@ -168,9 +169,7 @@ def _notes(judged: Judged, tally: Tally, learned_from: bool) -> Iterator[str]:
     few = int(((tally.true > 0) & (tally.true < FEW_OF_A_LABEL)).sum())
     if few and there > 1:
         yield f"{_counted(few, 'label')} with fewer than {FEW_OF_A_LABEL} texts: their own figures say little."
-    none = n - int(
-        judged.predicted.any(axis=1).sum() if judged.multi_label else (judged.predicted >= 0).sum()
-    )
+    none = n - int(judged.given.sum())
     if none:
         yield f"{_counted(none, 'text')} got no label; where one is true, that is counted as wrong."
 
@@ -205,7 +204,7 @@ def write_evaluation(folder: Path, result: Result) -> None:
 def prediction_rows(result: Result) -> Iterator[dict[str, Any]]:
     """Yield one row a text, errors first, and of these the ones that the model was surest of."""
     judged, names = result.judged, result.evaluation.names
-    confidence = _confidence(judged)
+    confidence = judged.confidence
     order = np.lexsort((np.where(judged.right, confidence, -confidence), judged.right))
     for at in order.tolist():
         row: dict[str, Any] = {
@@ -221,17 +220,8 @@ def prediction_rows(result: Result) -> Iterator[dict[str, Any]]:
         yield row | {name: cells[at] for name, cells in result.cells.items() if name not in row}
 
 
-def _confidence(judged: Judged) -> FloatArray:
-    """Return how sure the model is of what it predicted; of several labels, of the least certain decision."""
-    proba = judged.proba
-    if judged.multi_label:
-        return np.where(judged.predicted, proba, 1 - proba).min(axis=1)
-    own = np.take_along_axis(proba, np.maximum(judged.predicted, 0)[:, None], axis=1)[:, 0]
-    return np.where(judged.predicted >= 0, own, 0.0)
-
-
-def _said(labels: Any, names: Sequence[str]) -> str | list[str] | None:
+def _said(labels: NDArray[Any], names: Sequence[str]) -> str | list[str] | None:
     """Return a row's labels by name: one or none, or a list where there may be several."""
     if np.ndim(labels):
-        return [names[number] for number in np.flatnonzero(labels)]
-    return names[labels] if labels >= 0 else None
+        return [names[number] for number in np.flatnonzero(labels).tolist()]
+    return names[int(labels)] if labels >= 0 else None

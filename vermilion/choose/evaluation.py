@@ -15,8 +15,9 @@ from vermilion.learn.metrics_ranking import Curve
 from vermilion.learn.metrics_slices import Gap, Group
 
 METHOD = (
-    "bias-corrected percentiles of the bootstrap over texts; where every text agrees, and for single labels, "
-    "Wilson's interval"
+    "normal, with the standard error of the bootstrap over texts, on the logit scale for shares, Fisher's z for mcc, "
+    "the logarithm for losses; the outer bounds of percentile and basic bootstrap for ece; Wilson's for single labels, "
+    "and where a figure is at the end of its range"
 )
 
 

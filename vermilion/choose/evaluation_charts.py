@@ -223,7 +223,8 @@ def confusion_chart(evaluation: Evaluation) -> Chart:
     said = "Rows are true labels, columns predicted ones; colour tells errors alone."
     if len(names) < len(evaluation.names):
         said = f"The {len(names)} labels mixed up most, of {len(evaluation.names):,}. {said}"
-    layout = {"xaxis": {**ticks, "tickangle": -60}, "yaxis": {**ticks, "autorange": "reversed"}}
+    up = {"title": {"text": "True", "standoff": 12}, "autorange": "reversed"}
+    layout = {"xaxis": {**ticks, "tickangle": -60}, "yaxis": {**ticks, **up}}
     pairs = [(place, other) for place, other in zip(*np.nonzero(off), strict=True)]
     rows = [(names[i], names[j], f"{cells[i, j]:,}") for i, j in sorted(pairs, key=lambda at: -cells[at])]
     return Chart(

@@ -56,13 +56,8 @@ def _drawn(judged: Judged, names: Sequence[str]) -> list[tuple[str, FloatArray, 
         shown = range(1, 2) if n_labels == 2 else range(n_labels)
     else:
         shown = _worst(judged)
-    curves = [(names[number], judged.proba[:, number], _carries(judged, number)) for number in shown]
+    curves = [(names[number], judged.proba[:, number], judged.carries(number)) for number in shown]
     return curves if n_labels <= CURVES else [(POOLED, *_pooled(judged)), *curves]
-
-
-def _carries(judged: Judged, number: int) -> BoolArray:
-    carries: BoolArray = judged.true[:, number] if judged.multi_label else judged.true == number
-    return carries
 
 
 def _worst(judged: Judged) -> list[int]:
@@ -77,8 +72,7 @@ def _pooled(judged: Judged) -> tuple[FloatArray, BoolArray]:
     """Return each text with each label as one decision."""
     n, n_labels = judged.proba.shape
     some = judged.at(np.arange(0, n, max(n * n_labels // CELLS, 1)))
-    true = some.true if some.multi_label else some.true[:, None] == np.arange(n_labels)
-    return some.proba.ravel(), true.ravel()
+    return some.proba.ravel(), some.indicator.ravel()
 
 
 def _reliability(judged: Judged) -> tuple[ReliabilityBin, ...]:

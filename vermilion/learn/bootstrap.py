@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from vermilion.learn.paired import wilson
 from vermilion.types import BoolArray, FloatArray
@@ -16,6 +19,8 @@ RESAMPLES = 1000
 CONFIDENCE = 0.95
 # Below this share of resamples on which a statistic is defined, what they say is not worth telling.
 LEAST_DEFINED = 0.5
+SMALLEST = 1e-12
+TOO_FEW = "too few texts for an interval"
 # Weights held at a time: 16 MB.
 CELLS = 2_000_000
 
@@ -98,10 +103,13 @@ class Draws:
             np.concatenate([self.sizes, other.sizes]),
         )
 
-    def estimates(self, confidence: float = CONFIDENCE) -> dict[str, Estimate]:
-        """Return each figure with its interval; what is not defined has None and no reason yet."""
+    def estimates(self, scales: Mapping[str, Scale | None]) -> dict[str, Estimate]:
+        """Return each figure with its interval on its scale, else that of shares; what is not defined has None."""
         columns = zip(self.names, self.values, self.resampled.T, self.sizes, strict=True)
-        return {name: estimate(value, drawn, size, confidence) for name, value, drawn, size in columns}
+        return {
+            name: estimate(value, drawn, size, scales.get(name, SHARE))
+            for name, value, drawn, size in columns
+        }
 
 
 def draw(
@@ -147,13 +155,46 @@ def _at(statistics: Sequence[Statistic], weights: FloatArray) -> FloatArray:
     return np.concatenate([statistic.at(weights) for statistic in statistics], axis=1)
 
 
-def estimate(
-    value: float, resampled: FloatArray, size: float = np.inf, confidence: float = CONFIDENCE
-) -> Estimate:
-    """Return a figure with its interval, by bias-corrected percentiles (Efron, 1981).
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A scale on which resamples spread evenly to both sides, from which no bound can leave a figure's range.
 
-    Where no resample differs from the value, which the bootstrap takes for certainty, as when every text is right, the
-    bounds of a share of nothing or of all among `size` rows are given instead (Wilson, 1927).
+    Attributes
+    ----------
+    low, high : float
+        The figure's range.
+    there, back, slope : callable
+        To the scale, back from it, and how fast it grows with the figure.
+    """
+
+    low: float
+    high: float
+    there: Callable[[float], float]
+    back: Callable[[float], float]
+    slope: Callable[[float], float]
+
+    def interval(self, value: float, error: float, z: float) -> tuple[float, float]:
+        """Return the bounds that lie `z` standard errors off, on the scale."""
+        at, half = self.there(value), z * error * self.slope(value)
+        return float(self.back(at - half)), float(self.back(at + half))
+
+
+SHARE = Scale(0.0, 1.0, logit, expit, lambda value: 1 / (value * (1 - value)))
+CORRELATION = Scale(-1.0, 1.0, math.atanh, math.tanh, lambda value: 1 / (1 - value**2))
+LOSS = Scale(0.0, math.inf, math.log, math.exp, lambda value: 1 / value)
+
+
+def estimate(
+    value: float,
+    resampled: FloatArray,
+    size: float = np.inf,
+    scale: Scale | None = SHARE,
+    confidence: float = CONFIDENCE,
+) -> Estimate:
+    """Return a figure with its interval: as many of the bootstrap's standard errors off as the confidence asks for.
+
+    They are taken on the figure's own scale. At the end of its range, as when every text is right, the bootstrap takes
+    luck for certainty; the bounds of a share of nothing or of all among `size` rows are given there (Wilson, 1927).
 
     Parameters
     ----------
@@ -161,36 +202,50 @@ def estimate(
     resampled : ndarray of shape (B,)
     size : float
         Of how many rows the figure is an average.
+    scale : Scale or None
+        None: a gap, which is never less than 0 and which chance only widens. Its bounds are the outer ones of the
+        percentiles and of the basic bootstrap (Davison and Hinkley, 1997, section 5.2).
     confidence : float
 
     Examples
     --------
-    >>> estimate(1.0, np.ones(100), size=20).lower.__round__(3)
+    >>> found = estimate(0.9, np.array([0.85, 0.9, 0.95] * 50))
+    >>> round(found.lower, 3), round(found.upper, 3)
+    (0.787, 0.956)
+    >>> round(estimate(1.0, np.ones(100), size=20).lower, 3)
     0.839
     >>> estimate(np.nan, np.full(100, np.nan))
     Estimate(value=None, lower=None, upper=None, reason='')
     """
     if not np.isfinite(value):
         return Estimate(None, None, None)
-    drawn = resampled[np.isfinite(resampled)]
-    if len(drawn) < LEAST_DEFINED * len(resampled):
-        return Estimate(float(value), None, None, "too few rows for an interval")
-    if np.ptp(drawn) < 1e-12 and value in (0, 1) and np.isfinite(size):
-        lower, upper = wilson(float(value), max(round(size), 1), (1 - confidence) / 2)
-        return Estimate(float(value), lower, upper)
-    lower, upper = bounds(value, drawn, confidence)
-    return Estimate(float(value), lower, upper)
+    value, drawn = float(value), resampled[np.isfinite(resampled)]
+    if len(drawn) < max(LEAST_DEFINED * len(resampled), 2):
+        return Estimate(value, None, None, TOO_FEW)
+    if scale is None:
+        return Estimate(value, *_gap_bounds(value, drawn, confidence))
+    if value in (scale.low, scale.high):
+        return _at_the_end(value, scale, size, confidence)
+    error = float(drawn.std(ddof=1))
+    # Rows that are all alike, one row above all, do not tell how far others may be off.
+    if error < SMALLEST:
+        return Estimate(value, None, None, TOO_FEW)
+    return Estimate(value, *scale.interval(value, error, NormalDist().inv_cdf((1 + confidence) / 2)))
 
 
-def bounds(value: float, drawn: FloatArray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the bias-corrected percentiles of what was drawn: where resamples lean, the bounds lean the other way."""
-    normal, tail = NormalDist(), (1 - confidence) / 2
-    # Half of the ties count as below, and a lean that no resample contradicts is kept finite.
-    below = (np.count_nonzero(drawn < value) + np.count_nonzero(drawn == value) / 2 + 0.5) / (len(drawn) + 1)
-    lean = 2 * normal.inv_cdf(below)
-    at = [normal.cdf(lean + normal.inv_cdf(share)) for share in (tail, 1 - tail)]
-    lower, upper = np.quantile(drawn, at)
-    return float(min(lower, value)), float(max(upper, value))
+def _at_the_end(value: float, scale: Scale, size: float, confidence: float) -> Estimate:
+    if not math.isfinite(scale.high) or not np.isfinite(size):
+        return Estimate(value, None, None, TOO_FEW)
+    width = scale.high - scale.low
+    share = (value - scale.low) / width
+    lower, upper = wilson(share, max(round(size), 1), (1 - confidence) / 2)
+    return Estimate(value, scale.low + width * lower, scale.low + width * upper)
+
+
+def _gap_bounds(value: float, drawn: FloatArray, confidence: float) -> tuple[float, float]:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return max(0.0, float(min(low, 2 * value - high))), float(max(high, 2 * value - low))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +270,9 @@ class Ratios:
     worth: tuple[float, ...] = ()
 
     @classmethod
-    def means(cls, columns: dict[str, FloatArray], limits: tuple[float, float] = (-np.inf, np.inf)) -> Ratios:
+    def means(
+        cls, columns: Mapping[str, NDArray[Any]], limits: tuple[float, float] = (-np.inf, np.inf)
+    ) -> Ratios:
         """Return the means of columns of shape (n,); a nan does not count."""
         values = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns.values()])
         there: BoolArray = np.isfinite(values)

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vermilion.learn import metrics_rows as rows_of
-from vermilion.learn.bootstrap import RESAMPLES, Draws, Estimate, Ratios, Statistic, draw
+from vermilion.learn.bootstrap import (
+    CORRELATION,
+    LOSS,
+    RESAMPLES,
+    Draws,
+    Estimate,
+    Ratios,
+    Scale,
+    Statistic,
+    draw,
+)
 from vermilion.learn.metrics_labels import LabelFigures
 from vermilion.learn.metrics_ranking import NAMES as AREAS
 from vermilion.learn.metrics_ranking import OneVsRest
@@ -17,7 +29,8 @@ from vermilion.learn.metrics_tree import ancestors, level_accuracy, tree_figures
 from vermilion.types import BoolArray, FloatArray, IntArray
 
 TOP = (3, 5, 10)
-SHARE = (0.0, 1.0)
+# Where intervals are made; all others are shares, or means of shares.
+SCALES: dict[str, Scale | None] = {"mcc": CORRELATION, "log_loss": LOSS, "brier": LOSS, "ece": None}
 
 # Why a metric may not be defined, by its name or what that begins with.
 REASONS = {
@@ -51,8 +64,8 @@ class Judged:
         Which query each row is a candidate for; `positive` then says which candidates are relevant.
     """
 
-    true: IntArray | BoolArray
-    predicted: IntArray | BoolArray
+    true: NDArray[Any]
+    predicted: NDArray[Any]
     proba: FloatArray
     positive: int | None = None
     parents: tuple[int, ...] = ()
@@ -69,8 +82,35 @@ class Judged:
     @property
     def right(self) -> BoolArray:
         """Rows whose labels are all right, shape (n,)."""
-        same: BoolArray = self.true == self.predicted
-        return same.all(axis=1) if self.multi_label else same
+        same = (self.true == self.predicted).reshape(len(self), -1)
+        return np.asarray(same.all(axis=1))
+
+    @property
+    def given(self) -> BoolArray:
+        """Rows that were given a label, shape (n,)."""
+        given = self.predicted.reshape(len(self), -1) > (0 if self.multi_label else -1)
+        return np.asarray(given.any(axis=1))
+
+    @property
+    def indicator(self) -> BoolArray:
+        """Which labels are true of each row, shape (n, K)."""
+        numbers = np.arange(self.proba.shape[1])
+        matrix: BoolArray = self.true if self.multi_label else self.true[:, None] == numbers
+        return matrix
+
+    @property
+    def confidence(self) -> FloatArray:
+        """How likely what was predicted is, shape (n,); of several labels, the least certain decision; 0 for none."""
+        if self.multi_label:
+            sure: FloatArray = np.where(self.predicted, self.proba, 1 - self.proba).min(axis=1)
+            return sure
+        own = np.take_along_axis(self.proba, np.maximum(self.predicted, 0)[:, None], axis=1)[:, 0]
+        return np.where(self.given, own, 0.0)
+
+    def carries(self, number: int) -> BoolArray:
+        """Return of which rows a label is true, shape (n,)."""
+        own: BoolArray = self.true[:, number] if self.multi_label else self.true == number
+        return own
 
     def at(self, rows: IntArray | BoolArray) -> Judged:
         """Return some of the rows."""
@@ -108,13 +148,13 @@ def measure(judged: Judged, rng: np.random.Generator, resamples: int = RESAMPLES
     if not len(figures["mrr"]):
         return draws
     # Candidates of one query stand or fall together, so queries are drawn rather than rows.
-    own = draw([Ratios.means(figures, SHARE)], len(figures["mrr"]), rng, resamples)
+    own = draw([Ratios.means(figures)], len(figures["mrr"]), rng, resamples)
     return draws.beside(own)
 
 
 def estimates(draws: Draws) -> dict[str, Estimate]:
     """Return each metric with its interval at 95 %, and where it is not defined the reason."""
-    return {name: _explained(name, found) for name, found in draws.estimates().items()}
+    return {name: _explained(name, found) for name, found in draws.estimates(SCALES).items()}
 
 
 def _explained(name: str, found: Estimate) -> Estimate:
@@ -149,7 +189,7 @@ def _single(judged: Judged) -> Ratios:
     """Return the means of what each row is worth where it has one label."""
     proba, y = judged.proba, judged.true
     rank, n_labels = rows_of.ranks(proba, y), proba.shape[1]
-    columns = {"accuracy": judged.right}
+    columns: dict[str, NDArray[Any]] = {"accuracy": judged.right}
     columns |= {f"top_{k}_accuracy": rank <= k for k in TOP if k < n_labels}
     columns |= {"mrr": 1 / rank} if n_labels > 2 else {}
     columns |= {"log_loss": rows_of.log_losses(proba, y), "brier": rows_of.brier_scores(proba, y)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
-from vermilion.learn.bootstrap import Draws, bounds
+from vermilion.learn.bootstrap import CONFIDENCE, Draws
 from vermilion.learn.paired import Paired
 from vermilion.types import BoolArray, FloatArray
 
@@ -19,9 +20,9 @@ class Difference:
     Attributes
     ----------
     value, lower, upper : float
-        With 95 % confidence, by bias-corrected percentiles of the paired bootstrap.
+        With 95 % confidence: a normal interval with the paired bootstrap's standard error.
     p_value : float
-        Two-sided, that both have as much.
+        Two-sided, that both have as much, by the same error.
     """
 
     value: float
@@ -67,10 +68,10 @@ def compare(first: Draws, second: Draws, right: tuple[BoolArray, BoolArray]) -> 
 
 
 def _difference(value: float, drawn: FloatArray) -> Difference:
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn) or np.ptp(drawn) == 0:
+    error = float(np.std(drawn[np.isfinite(drawn)], ddof=1)) if np.isfinite(drawn).sum() > 1 else 0.0
+    if error == 0:
         return Difference(value, value, value, 1.0)
-    # The one that was seen counts as a draw, so that no p is 0 (Davison and Hinkley, 1997, section 4.2.5).
-    beyond = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
-    p_value = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
-    return Difference(value, *bounds(value, drawn), p_value)
+    normal = NormalDist()
+    half = normal.inv_cdf((1 + CONFIDENCE) / 2) * error
+    p_value = 2 * normal.cdf(-abs(value) / error)
+    return Difference(value, value - half, value + half, p_value)

@@ -119,15 +119,16 @@ class LabelFigures:
     @classmethod
     def of_numbers(cls, true: IntArray, predicted: IntArray, n_labels: int) -> Self:
         """Return the figures of one label a row; -1 is none."""
-        right = np.where(true == predicted, true, -1)
-        pairs = (Pairs.of_numbers(numbers) for numbers in (true, predicted, right))
-        return cls(*pairs, len(true), n_labels, True)
+        right = Pairs.of_numbers(np.where(true == predicted, true, -1))
+        pairs = Pairs.of_numbers(true), Pairs.of_numbers(predicted)
+        return cls(*pairs, right, len(true), n_labels, True)
 
     @classmethod
     def of_matrices(cls, true: BoolArray, predicted: BoolArray) -> Self:
         """Return the figures of any number of labels a row, as indicator matrices of shape (n, K)."""
-        pairs = (Pairs.of_matrix(matrix) for matrix in (true, predicted, true & predicted))
-        return cls(*pairs, *true.shape, False)
+        right = Pairs.of_matrix(true & predicted)
+        pairs = Pairs.of_matrix(true), Pairs.of_matrix(predicted)
+        return cls(*pairs, right, len(true), true.shape[1], False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -231,19 +232,27 @@ def label_scores(tally: Tally) -> tuple[LabelScore, ...]:
                 right,
                 _proportion(right, predicted, "never predicted"),
                 _proportion(right, true, "no text carries it"),
-                Estimate(
-                    *(2 * q / (1 + q) for q in (either.value, either.lower, either.upper) if q is not None)
-                ),
+                _doubled(either),
             )
         )
     return tuple(found)
 
 
+def _doubled(share: Estimate) -> Estimate:
+    """Return `2 q / (1 + q)` of a share and of its bounds."""
+    value, lower, upper = (
+        None if q is None else 2 * q / (1 + q) for q in (share.value, share.lower, share.upper)
+    )
+    return Estimate(value, lower, upper, share.reason)
+
+
 def _proportion(count: int, n: int, reason: str) -> Estimate:
     if not n:
         return Estimate(None, None, None, reason)
-    return Estimate(count / n, *wilson(count / n, n, DELTA))
+    lower, upper = wilson(count / n, n, DELTA)
+    return Estimate(count / n, lower, upper)
 
 
 def _share(above: FloatArray, below: FloatArray) -> FloatArray:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+    share: FloatArray = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+    return share

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from vermilion.learn.bootstrap import Ratios
@@ -119,13 +121,13 @@ class OneVsRest:
     figures: Ratios
 
     @classmethod
-    def of(cls, proba: FloatArray, true: BoolArray | IntArray, columns: IntArray | None = None) -> OneVsRest:
+    def of(cls, proba: FloatArray, true: NDArray[Any], columns: IntArray | None = None) -> OneVsRest:
         """Return the areas of these columns (else all), for label numbers (n,) or an indicator matrix (n, K)."""
         n, n_labels = proba.shape
         values = np.full((2, n_labels), np.nan)
         influence, count, spread = np.zeros((2, n)), np.zeros(2), np.zeros(2)
         for number, scores in _columns(proba, np.arange(n_labels) if columns is None else columns):
-            positive = true == number if true.ndim == 1 else true[:, number]
+            positive: BoolArray = true == number if true.ndim == 1 else true[:, number]
             n_own = int(positive.sum())
             for place, area in enumerate(areas(scores, positive)):
                 if np.isfinite(area.value):

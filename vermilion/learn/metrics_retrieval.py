@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from vermilion.types import BoolArray, FloatArray, IntArray
 
@@ -48,16 +51,17 @@ def query_figures(
     total = np.bincount(group, weights=relevant)
     there = total > 0
 
-    def summed(gains: FloatArray) -> FloatArray:
-        found: FloatArray = np.bincount(group, weights=gains * relevant, minlength=len(starts))[there]
-        return found
+    def summed(gains: NDArray[Any]) -> FloatArray:
+        sums = np.bincount(group, weights=gains * relevant, minlength=len(starts))
+        return sums[there].astype(np.float64)
 
     ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
     best = ideal[np.minimum(total[there].astype(np.intp), k)]
     first = np.full(len(starts), np.iinfo(np.intp).max)
     np.minimum.at(first, group[relevant], rank[relevant])
+    recalls = {f"recall_at_{depth}": summed(rank <= depth) / total[there] for depth in RECALLS}
     return {
         f"ndcg_at_{k}": summed((rank <= k) / np.log2(rank + 1)) / best,
         "mrr": 1 / first[there],
-        **{f"recall_at_{depth}": summed(rank <= depth) / total[there] for depth in RECALLS},
+        **recalls,
     }

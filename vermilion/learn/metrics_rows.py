@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vermilion.learn.calibration_metrics import BINS
 from vermilion.types import BoolArray, FloatArray, IntArray
@@ -19,7 +21,7 @@ def chunks(n: int, width: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, n, step))
 
 
-def by_chunk(figure: Callable[..., FloatArray], *parts: FloatArray | IntArray | BoolArray) -> FloatArray:
+def by_chunk(figure: Callable[..., NDArray[Any]], *parts: NDArray[Any]) -> NDArray[Any]:
     """Return a figure of each row, computed some rows at a time."""
     n, width = len(parts[0]), parts[0].shape[1]
     return np.concatenate([figure(*(part[rows] for part in parts)) for rows in chunks(n, width)])
@@ -57,7 +59,8 @@ def log_losses(proba: FloatArray, y: IntArray) -> FloatArray:
     def own(proba: FloatArray, y: IntArray) -> FloatArray:
         whole = proba.sum(axis=1, dtype=np.float64)
         mine = np.take_along_axis(proba, y[:, None], axis=1)[:, 0].astype(np.float64) / whole
-        return -np.log(np.clip(mine, LEAST, 1 - LEAST))
+        losses: FloatArray = -np.log(np.clip(mine, LEAST, 1 - LEAST))
+        return losses
 
     return by_chunk(own, proba, y)
 
@@ -124,7 +127,8 @@ def ranking_precisions(proba: FloatArray, true: BoolArray) -> FloatArray:
         shares = (above & true[row]).sum(axis=1) / above.sum(axis=1)
         count = true.sum(axis=1)
         total = np.bincount(row, weights=shares, minlength=len(true))
-        return np.divide(total, count, out=np.ones(len(true)), where=count > 0)
+        precisions: FloatArray = np.divide(total, count, out=np.ones(len(true)), where=count > 0)
+        return precisions
 
     return by_chunk(own, proba, true)
 
@@ -162,4 +166,5 @@ def calibration_gaps(sure: FloatArray, happened: BoolArray, bins: int = BINS) ->
     n, width = sure.shape
     place = np.minimum((sure * bins).astype(np.intp), bins - 1) + bins * np.arange(n)[:, None]
     gaps = (happened.reshape(n, -1) - sure) / width
-    return np.bincount(place.ravel(), weights=gaps.ravel(), minlength=n * bins).reshape(n, bins)
+    table = np.bincount(place.ravel(), gaps.ravel(), n * bins)
+    return table.astype(np.float64).reshape(n, bins)

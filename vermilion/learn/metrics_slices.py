@@ -70,7 +70,7 @@ def groups_of(values: Sequence[str | None]) -> dict[str, IntArray]:
         return _quarters(names, numbers)
     ranked = [str(found[place]) for place in np.argsort(-counts, kind="stable")]
     kept = ranked if len(ranked) <= MOST_GROUPS else ranked[: MOST_GROUPS - 1]
-    groups = {name: np.flatnonzero(names == name) for name in kept}
+    groups: dict[str, IntArray] = {name: np.flatnonzero(names == name) for name in kept}
     if len(kept) < len(ranked):
         groups[OTHERS] = np.flatnonzero(~np.isin(names.astype(str), kept))
     return groups

@@ -71,8 +71,9 @@ def tree_figures(true: IntArray, predicted: IntArray, above: BoolArray) -> Ratio
 def _shared(sets: BoolArray, true: IntArray, predicted: IntArray) -> FloatArray:
     """Return how many labels two sets have in common, each different pair of sets counted once."""
     pairs, place = np.unique(np.column_stack([true, predicted]), axis=0, return_inverse=True)
-    counts: FloatArray = (sets[pairs[:, 0]] & sets[pairs[:, 1]]).sum(axis=1).astype(np.float64)
-    return counts[place.ravel()]
+    counts = (sets[pairs[:, 0]] & sets[pairs[:, 1]]).sum(axis=1).astype(np.float64)
+    shared: FloatArray = counts[place.ravel()]
+    return shared
 
 
 def level_accuracy(true: IntArray, predicted: IntArray, parents: Sequence[int]) -> Ratios:
