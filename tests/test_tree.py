@@ -104,9 +104,3 @@ def test_texts_of_one_label_teach_nothing() -> None:
     known = (Label("everything"), Label("rent", parent="everything"))
     with pytest.raises(InputError, match="texts of two labels at least, found 'rent' alone"):
         learned(known=known)
-
-
-def test_one_text_a_label_is_enough() -> None:
-    found = learned(a_label=1)
-    assert isinstance(found.rule, Tree)
-    assert (found.rule.least, found.rule.chosen_by) == (0.5, "0.5")
