@@ -38,9 +38,6 @@ SAMPLED_ROUNDS = 3
 STOP_SET = 2000
 # Fewer questions in a round tell too little to decide by whether another is worth it.
 LEAST_ROUND = 20
-# A text for which the expert found no label is not asked about again where it looks more foreign than all but this
-# share of the labelled texts.
-REFUSED_RATE = 0.2
 STEP = "step/"
 
 
@@ -77,10 +74,10 @@ class Outcome:
         """Whether a cap ended the run; with a higher one the same command goes on."""
         return self.stopped.startswith("cap")
 
-    @cached_property
+    @property
     def refused(self) -> BoolArray:
-        """Open texts for which the expert found no label, shape (n_open,)."""
-        return self.state.refused(len(self.model.head.classes_), self.ask)
+        """Open texts that have no label, by the expert's answers, shape (n_open,)."""
+        return self.state.none_fits
 
     @cached_property
     def no_label(self) -> FloatArray:
@@ -139,6 +136,7 @@ class Loop:
         self.desks = {"round": desk, "audit": replace(desk, meter=audit_meter)}
         self.store, self.progress = desk.store, desk.progress
         self.state = state or State.empty(len(problem.open_texts))
+        self.state.none_fits = self.state.refused(len(problem.labels), settings.ask)
         self.weights = problem.weights
         self.steps: list[Step] = []
         self.tallies: list[Tally] = []
@@ -220,7 +218,7 @@ class Loop:
 
     def _nulls(self) -> BoolArray:
         """Tell which open texts are to have no label."""
-        refused = self.state.refused(len(self.problem.labels), self.settings.ask)
+        refused = self.state.none_fits
         return refused if self.settings.out_of_scope is None else refused | self._looks_foreign().flagged
 
     def _learn(self) -> Fitted:
@@ -279,8 +277,7 @@ class Loop:
     def _gold_agreement(self, proposals: Proposals) -> float | None:
         if self.problem.gold is None or not self.weights.sum():
             return None
-        refused = self.state.refused(len(self.problem.labels), self.settings.ask)
-        own = np.where(refused, -1, proposals.labels[:, 0])
+        own = np.where(self.state.none_fits, -1, proposals.labels[:, 0])
         decided = np.where(self.state.answers >= 0, self.state.answers, own)
         return float(np.average(decided == self.problem.gold, weights=self.weights))
 
@@ -363,17 +360,10 @@ class Loop:
             self.store.put(_name(number), step.as_json())
         self.state.note_unlisted(step, verdicts, proposals.unlisted(step.asked))
         tally = self.state.apply(self.problem, step, verdicts, len(self.rounds))
-        self._look_at_refused(step)
+        self.state.none_fits = self.state.refused(len(self.problem.labels), self.settings.ask)
         self.steps.append(step)
         self.tallies.append(tally)
         return step, tally
-
-    def _look_at_refused(self, step: Step) -> None:
-        """Note which of the texts that the expert has just refused look foreign; to score all would take long."""
-        rows = np.array([asked.row for asked in step.asked], dtype=np.int64)
-        rows = rows[(self.state.answers[rows] < 0) & (self.state.tries[rows] > 0)]
-        if len(rows) and self.settings.ask == "choose":
-            self.state.foreign[rows] = self.watch.at_first(rows) <= REFUSED_RATE
 
     def _agreement(self, step: Step, tally: Tally, population: Population) -> float | None:
         """Extend the agreement on the random sample to the pool; an audit's makes the certificate too."""

@@ -20,7 +20,7 @@ from vermilion.learn.out_of_scope import (
 )
 from vermilion.red.problem import Problem
 from vermilion.red.state import State
-from vermilion.types import BoolArray, FloatArray, Head, IntArray
+from vermilion.types import BoolArray, FloatArray, Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +73,10 @@ class Watch:
     settings: RunSettings
     head: Head
     chosen: tuple[str, tuple[ScoreTrial, ...]] | None = field(default=None, init=False)
-    first: OutOfScope | None = field(default=None, init=False)
-
-    def at_first(self, rows: IntArray) -> FloatArray:
-        """Return p-values of these open texts by the given texts alone, shape (n_rows,)."""
-        if self.first is None:
-            self.first = self._learn(State.empty(len(self.problem.open_texts)))
-        return self.first.p_values(self.first.scores(self.problem.X_open[rows]))
 
     def find(self, state: State) -> Foreign:
         """Learn from given and confirmed texts, hold given ones out, and score all that are open."""
-        rate, model = self.settings.out_of_scope, self._learn(state)
-        open_ = np.flatnonzero(state.answers < 0)
-        p_values = np.full(len(state.answers), np.nan)
-        p_values[open_] = model.p_values(model.scores(self.problem.X_open[open_]))
-        return Foreign(replace(model, rate=rate), p_values, p_values <= (rate or -1.0))
-
-    def _learn(self, state: State) -> OutOfScope:
-        problem = self.problem
+        problem, rate = self.problem, self.settings.out_of_scope
         C: float | Literal["cv"] = self.head.C if isinstance(self.head, FlatHead) else "cv"
         given = problem.X_given, problem.y_given
         if self.chosen is None:
@@ -98,7 +84,11 @@ class Watch:
         answered = np.flatnonzero(state.answers >= 0)
         more = problem.X_open[answered], state.answers[answered]
         start = self.head if isinstance(self.head, FlatHead) and hasattr(self.head, "coef_") else None
-        return fit_out_of_scope(given, more, self.chosen[0], C, self.chosen[1], start)
+        model = fit_out_of_scope(given, more, self.chosen[0], C, self.chosen[1], start)
+        open_ = np.flatnonzero(state.answers < 0)
+        p_values = np.full(len(state.answers), np.nan)
+        p_values[open_] = model.p_values(model.scores(problem.X_open[open_]))
+        return Foreign(replace(model, rate=rate), p_values, p_values <= (rate or -1.0))
 
 
 def told(

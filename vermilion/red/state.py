@@ -197,8 +197,8 @@ class State:
     inherited : ndarray of bool
         Answers carried over that were given while a label was missing that has been added. No question stands
         between them and the new label but the head's word, so audits draw from them, too.
-    foreign : ndarray of bool
-        Texts that the expert refused and that look foreign to all labels: they are not asked about again.
+    none_fits : ndarray of bool
+        Texts that have no label, by the answers so far (see `refused`): they are not asked about again.
     """
 
     answers: IntArray
@@ -208,7 +208,7 @@ class State:
     within: BoolArray
     inherited: BoolArray
     unlisted: FloatArray
-    foreign: BoolArray
+    none_fits: BoolArray
     ruled_out: dict[int, tuple[int, ...]] = field(default_factory=dict)
     scope: Scope | None = None
     doubts: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -236,7 +236,7 @@ class State:
         mask = (self.answers < 0) & (self.tries < MOST_TRIES) & self.within
         for row, labels in self.ruled_out.items():
             mask[row] &= len(labels) < n_labels
-        return mask & ~self.foreign
+        return mask & ~self.none_fits
 
     def refused(self, n_labels: int, kind: QuestionKind) -> BoolArray:
         """Tell which texts more likely have no label than one that the expert was not shown."""
