@@ -112,7 +112,8 @@ class PairState:
     @property
     def open(self) -> BoolArray:
         """Pairs that may be asked about, shape (n_open, K)."""
-        return (self.answers == UNKNOWN) & ~self.unanswerable
+        free: BoolArray = (self.answers == UNKNOWN) & ~self.unanswerable
+        return free
 
     def decided(self, by_model: BoolArray) -> BoolArray:
         """Return which labels each open text has, the expert's word first, shape (n_open, K)."""
