@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import threading
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from test_encoders import Server, answer
 
 from vermilion.choose import encoders_bench
 from vermilion.choose.encoders_advice import judge_tuning, recommend
@@ -289,6 +291,41 @@ def test_a_speed_measured_while_the_machine_was_busy_is_said_to_be_too_low(
         rows = tuple(dataclasses.replace(row, cores=cores) for row in one.rows[:1])
         lines = Comparison(**(shown | {"rows": rows})).protocol()
         assert lines[-1].startswith("The machine had other work while static ran") == said
+
+
+class PricedServer(Server):
+    """An embeddings server that bills three tokens a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts = [self.billed] * 50
+
+    @staticmethod
+    def billed(body: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+        status, headers, told = answer(body)
+        return status, headers, told | {"usage": {"prompt_tokens": 3 * len(body["input"])}}
+
+
+def test_an_endpoint_is_paid_once_a_text_and_its_price_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    server = PricedServer()
+    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    settings = CompareSettings(tmp_path, base_url=server.url, token_prices={"openai:tiny": 0.02})
+    try:
+        (row,) = compare(labelled(), ["openai:tiny"], settings, Watcher()).rows
+        sent = [text for body in server.bodies for text in body["input"]]
+        compare(labelled(), ["openai:tiny"], settings, Watcher())
+    finally:
+        server.http.shutdown()
+        server.http.server_close()
+        thread.join()
+    assert sorted(sent) == sorted(["dimension", *labelled().texts])
+    assert server.bodies[-1]["input"] == ["dimension"]
+    assert (row.dimension, row.memory, row.cores) == (8, None, None)
+    assert row.cost == pytest.approx(3 * 0.02)
 
 
 # Sentences

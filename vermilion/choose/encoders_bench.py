@@ -18,7 +18,7 @@ from vermilion.choose.encoders_speed import Speed, cost_per_million, measure_spe
 from vermilion.choose.encoders_tuned import measure_tuned
 from vermilion.choose.progress import Progress
 from vermilion.errors import InputError
-from vermilion.learn.bootstrap import Estimate, draw
+from vermilion.learn.bootstrap import CORRELATION, Estimate, draw
 from vermilion.learn.encoder_choice import Scores
 from vermilion.learn.metrics_labels import LabelFigures
 from vermilion.types import Encoder, FloatArray, IntArray, Texts
@@ -265,7 +265,7 @@ def _figures(bench: Bench, found: Mapping[str, Any]) -> tuple[dict[str, Scores],
     }
     scores = {
         **{f"{name}_accuracy": Scores((labels == true) * 1.0, "texts") for name, labels in predicted.items()},
-        "silhouette": Scores(np.array(found["silhouette"]["values"], dtype=float), "texts"),
+        "silhouette": Scores(np.array(found["silhouette"]["values"], dtype=float), "texts", CORRELATION),
         "v_measure": Scores(np.array(found["clusters"]["v"], dtype=float), "parts"),
         "ndcg_at_10": Scores(np.array(found["retrieval"]["ndcg"], dtype=float), "texts"),
         "mrr": Scores(np.array(found["retrieval"]["reciprocal_rank"], dtype=float), "texts"),
@@ -280,7 +280,7 @@ def _figures(bench: Bench, found: Mapping[str, Any]) -> tuple[dict[str, Scores],
 
 def _macro_f1(true: IntArray, predicted: IntArray, labels: int) -> Estimate:
     draws = draw([LabelFigures.of_numbers(true, predicted, labels)], len(true), np.random.default_rng(0), 300)
-    return draws.among(["f1_macro"]).estimates()["f1_macro"]
+    return draws.among(["f1_macro"]).estimates({})["f1_macro"]
 
 
 def _bounded(estimate: Estimate, least: float = 0.0) -> Estimate:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import t as student
 
-from vermilion.learn.bootstrap import CONFIDENCE, Estimate, Ratios, draw, estimate
+from vermilion.learn.bootstrap import CONFIDENCE, CORRELATION, SHARE, Estimate, Ratios, Scale, draw, estimate
 from vermilion.types import FloatArray
 
 Unit = Literal["texts", "folds", "parts"]
@@ -25,6 +25,8 @@ class Scores:
     unit : {"texts", "folds", "parts"}
         "texts": a value a text, the interval is the bootstrap's over texts. "folds": a value a fold, on rows that no
         other fold judges; Student's t over folds. "parts": a value without each fold, a jackknife with its t.
+    scale : Scale
+        From 0 to 1, or, as a silhouette, from -1 to 1.
 
     Examples
     --------
@@ -34,10 +36,11 @@ class Scores:
 
     values: FloatArray
     unit: Unit
+    scale: Scale = SHARE
 
     def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
         """Return the mean with its interval."""
-        return _mean(self.values, self.unit, confidence)
+        return _mean(self, confidence)
 
     def ahead_of(self, other: Scores, confidence: float = CONFIDENCE) -> Estimate:
         """Return by how much this is ahead, judged value by value, with the interval of that difference.
@@ -49,23 +52,23 @@ class Scores:
         """
         if self.unit != other.unit or self.values.shape != other.values.shape:
             raise ValueError("scores of other texts or folds cannot be compared")
-        return _mean(self.values - other.values, self.unit, confidence)
+        return _mean(Scores(self.values - other.values, self.unit, CORRELATION), confidence)
 
 
-def _mean(values: FloatArray, unit: Unit, confidence: float) -> Estimate:
-    values = values[np.isfinite(values)]
+def _mean(scores: Scores, confidence: float) -> Estimate:
+    values = scores.values[np.isfinite(scores.values)]
     if not len(values):
         return Estimate(None, None, None)
     mean, n = float(values.mean()), len(values)
-    if unit == "texts":
+    if scores.unit == "texts":
         # Every encoder's texts are drawn again alike, for the seed is the same.
         draws = draw([Ratios.means({"mean": values})], n, np.random.default_rng(0))
-        return estimate(mean, draws.resampled[:, 0], n, confidence)
+        return estimate(mean, draws.resampled[:, 0], n, scores.scale, confidence)
     if n == 1:
         return Estimate(mean, None, None, "too few folds for an interval")
     spread = float(values.var(ddof=1))
     # Parts share all but one fold, so they hardly differ: Tukey (1958) takes their spread n - 1 times.
-    error = np.sqrt(spread * (n - 1) ** 2 / n if unit == "parts" else spread / n)
+    error = np.sqrt(spread * (n - 1) ** 2 / n if scores.unit == "parts" else spread / n)
     width = float(student.ppf((1 + confidence) / 2, n - 1) * error)
     return Estimate(mean, mean - width, mean + width)
 
