@@ -124,7 +124,8 @@ def test_a_text_that_likely_has_no_label_is_not_asked_about_again(tmp_path: Path
     times = Counter(asked.row for step in outcome.steps if step.kind == "round" for asked in step.asked)
     foreign = [times[row] for row in range(N_OPEN - N_FOREIGN, N_OPEN) if times[row]]
     assert len(foreign) > N_FOREIGN / 4
-    assert np.mean(foreign) < 1.5  # until refusals are more than the lists left out, some are asked about twice
+    # Until there are more refusals than the lists left out, some are asked about twice.
+    assert np.mean(foreign) < 1.5
 
 
 def test_with_a_rate_what_looks_foreign_has_no_label(tmp_path: Path) -> None:
