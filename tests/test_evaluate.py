@@ -15,7 +15,7 @@ from vermilion.errors import InputError
 from vermilion.learn.decision_rules import Argmax, Rule, Threshold, Thresholds, Tree
 from vermilion.learn.heads import FlatHead
 from vermilion.types import FloatArray, Label
-from vermilion.world.models import SavedModel
+from vermilion.world.models import SavedModel, save_model
 from vermilion.world.predictor import Predictor
 from vermilion.world.source import BadRows, Columns
 
@@ -169,6 +169,28 @@ def test_two_models_are_compared_on_the_same_texts(tmp_path: Path) -> None:
     assert other["right"]["difference"]["p_value"] < 1e-6
     assert other["differences"]["accuracy"]["p_value"] < 0.01
     assert other["differences"]["accuracy"]["lower"] > 0.5
+
+
+def test_the_command_prints_json_and_exits_with_one_line_where_it_cannot(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from vermilion import cli
+    from vermilion.world.encoders import load_encoder
+
+    encoder = load_encoder("static")
+    words = ("card", "cash")
+    head = FlatHead(C=10.0).fit(encoder.encode(words), np.arange(2))
+    labels = tuple(Label(word) for word in words)
+    save_model(tmp_path / "model", SavedModel("flat", head, labels, 1.0, "static", encoder.digest), "card")
+    test = write(tmp_path / "test.jsonl", [{"text": f"my {word}", "label": word} for word in words])
+    said = CliRunner().invoke(cli.app, ["evaluate", str(tmp_path / "model"), test, "--json"])
+    assert said.exit_code == 0, said.output
+    assert set(json.loads(said.stdout)["accuracy"]) == {"value", "lower", "upper"}
+    shown = CliRunner().invoke(cli.app, ["evaluate", str(tmp_path / "model"), test])
+    assert "f1_macro" in shown.stdout
+    wrong = write(tmp_path / "wrong.jsonl", [{"text": "loan", "label": "loan"}])
+    refused = CliRunner().invoke(cli.app, ["evaluate", str(tmp_path / "model"), wrong])
+    assert isinstance(refused.exception, InputError)
 
 
 def test_an_unknown_label_is_one_line_with_its_row(tmp_path: Path) -> None:

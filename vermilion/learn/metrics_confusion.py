@@ -121,14 +121,18 @@ def _groups(errors: csr_array, texts: IntArray) -> tuple[ConfusedGroup, ...]:
     rarer = np.minimum(np.maximum(texts[mixed.row], 1), np.maximum(texts[mixed.col], 1))
     strong = (mixed.data >= LEAST_TIMES) & (mixed.data >= LEAST_MIXED * rarer)
     linked = csr_array((mixed.data[strong], (mixed.row[strong], mixed.col[strong])), errors.shape)
-    _, group = connected_components(linked, directed=False)
-    found = []
-    for number in np.flatnonzero(np.bincount(group) > 1):
-        labels = np.flatnonzero(group == number)
-        within = errors[labels][:, labels]
-        busy = np.asarray(within.sum(axis=0) + within.sum(axis=1)).ravel()
-        ranked = tuple(int(label) for label in labels[np.argsort(-busy, kind="stable")])
-        found.append(ConfusedGroup(ranked, int(within.sum()), int(texts[labels].sum())))
+    count, group = connected_components(linked, directed=False)
+    cells = errors.tocoo()
+    within = group[cells.row] == group[cells.col]
+    row, col, times = cells.row[within], cells.col[within], cells.data[within]
+    busy = np.bincount(row, times, len(texts)) + np.bincount(col, times, len(texts))
+    totals = np.bincount(group[row], times, count), np.bincount(group, texts, count)
+    members = np.split(np.lexsort((-busy, group)), np.cumsum(np.bincount(group, minlength=count))[:-1])
+    found = [
+        ConfusedGroup(tuple(labels.tolist()), int(own), int(held))
+        for labels, own, held in zip(members, *totals, strict=True)
+        if len(labels) > 1
+    ]
     return tuple(sorted(found, key=lambda own: -own.errors))
 
 
