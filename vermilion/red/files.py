@@ -80,7 +80,7 @@ def run_files(
     InputError
         Something given cannot be used; names file, row, column and cure.
     """
-    check_decisions(request.decisions)
+    _check_decisions(request.decisions)
     skipped = BadRows() if request.skip_bad_rows else None
     labelled, labels = _read_labelled(request, settings, skipped)
     if infer_task(labelled, labels, settings.task) == TASK:
@@ -209,7 +209,7 @@ def _hire(spec: str, setup: Setup, problem: Problem) -> Expert:
     return load_expert(spec, replace(setup, labels=problem.labels, rivals=rivals))
 
 
-def check_decisions(name: str) -> None:
+def _check_decisions(name: str) -> None:
     if Path(name).name != name or Path(name).suffix.lstrip(".") not in DECISIONS:
         raise InputError(
             "a file name that ends in .jsonl, .csv or .parquet",

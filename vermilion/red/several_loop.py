@@ -81,7 +81,7 @@ def select_pairs(proba: FloatArray, free: BoolArray, count: int) -> list[tuple[i
 
     Examples
     --------
-    >>> proba = np.array([[0.9, 0.02], [0.6, 0.1], [0.1, 0.01]])
+    >>> proba = np.array([[0.8, 0.02], [0.6, 0.1], [0.1, 0.01]])
     >>> select_pairs(proba, np.ones((3, 2), dtype=bool), 3)
     [(1, 0), (1, 1), (0, 0)]
     """
