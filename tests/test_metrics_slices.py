@@ -44,9 +44,9 @@ def test_equal_numbers_stay_together() -> None:
 
 def test_a_gap_that_is_there_is_found_and_one_by_chance_is_not() -> None:
     good, bad = judged(400, 0.95, 1), judged(400, 0.7, 2)
-    both = Judged(*(np.concatenate(parts) for parts in zip(
-        (good.true, good.predicted, good.proba), (bad.true, bad.predicted, bad.proba), strict=True
-    )))  # fmt: skip
+    parts = ((good.true, bad.true), (good.predicted, bad.predicted), (good.proba, bad.proba))
+    true, predicted, proba = (np.concatenate(part) for part in parts)
+    both = Judged(true, predicted, proba)
     rng = np.random.default_rng(0)
     found = sliced(both, {"good": np.arange(400), "bad": np.arange(400, 800)}, rng)
     gap = widest_gaps(found)[0]

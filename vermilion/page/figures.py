@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plotly import graph_objects as go
-
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
 THOUSANDS: dict[str, Any] = {"separatethousands": True, "exponentformat": "none"}
 WHOLE = {"rangemode": "tozero", **THOUSANDS}
@@ -50,6 +48,8 @@ class Chart:
 
 def figure_of(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, Any]:
     """Return a checked figure as plain JSON types, without plotly's own template."""
+    from plotly import graph_objects as go  # here, as the screen knows tables and must start quickly
+
     axes = {
         "xaxis": {"title": {"text": x}, **THOUSANDS, **layout.pop("xaxis", {})},
         "yaxis": {"title": {"text": y}, **layout.pop("yaxis", {})},
