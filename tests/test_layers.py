@@ -23,7 +23,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("page",),
     ("red", "choose"),
     ("serve", "watch", "review", "scale", "screen", "demo"),
-    ("cli", "cli_encoders", "__main__"),
+    ("cli_encoders",),
+    ("cli", "__main__"),
     ("__init__",),  # the package's face: names from below, imported when they are asked for
 )
 
