@@ -230,6 +230,6 @@ def test_people_see_both_texts(tmp_path: Path) -> None:
 
 
 def test_a_page_shows_both_texts_and_no_markup_of_theirs() -> None:
-    template = environment("vermilion.page").from_string("<li>{{ text }}</li>{{ 7 }}{{ none }}")
-    shown = template.render(text=join_pair("<b>1</b>", "two"), none="")
+    template = environment("vermilion.page").from_string("<li>{{ text }}</li>{{ 7 }}")
+    shown = template.render(text=join_pair("<b>1</b>", "two"))
     assert shown == "<li>&lt;b&gt;1&lt;/b&gt; ⟷ two</li>7"
