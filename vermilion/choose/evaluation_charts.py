@@ -24,6 +24,9 @@ ROLES = ("accent", "blue", "auto", "review", "none", "given")
 # A bar each up to so many labels; beyond, how F1 spreads over them, and the worst.
 BARS = 30
 LONGEST = 28
+LOWER_RIGHT = {"x": 0.99, "xanchor": "right", "y": 0.02, "yanchor": "bottom"}
+LOWER_LEFT = {"x": 0.01, "xanchor": "left", "y": 0.02, "yanchor": "bottom"}
+UPPER_RIGHT = {"x": 0.99, "xanchor": "right", "y": 0.98, "yanchor": "top"}
 SHARE = {"range": [0, 1.02], "tickformat": ".1f"}
 
 
@@ -84,12 +87,16 @@ def _curves_chart(kind: str, curves: Mapping[str, Curve], evaluation: Evaluation
     )
     if POOLED in curves:
         said += "The thick curve pools all labels; the others are the labels whose texts are ranked worst."
-    # The curves leave one lower corner free.
-    free = {"x": 0.99, "xanchor": "right"} if kind == "roc" else {"x": 0.01, "xanchor": "left"}
-    legend = {"orientation": "v", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)", **free}
+    free = LOWER_RIGHT if kind == "roc" else LOWER_LEFT if _mostly_high(curves) else UPPER_RIGHT
+    legend = {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", **free}
     drawn = figure_of(traces, x, y, xaxis=SHARE, yaxis=SHARE)
     drawn["layout"]["legend"] = legend
     return Chart(kind, title, said, drawn, Table.of(title, columns, rows))
+
+
+def _mostly_high(curves: Mapping[str, Curve]) -> bool:
+    """Tell whether curves run above the middle, so that a lower corner is free."""
+    return float(np.mean([_height(curve, 0.5) for curve in curves.values()])) > 0.5
 
 
 def _height(curve: Curve, x: float) -> float:

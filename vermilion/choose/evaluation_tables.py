@@ -10,7 +10,7 @@ from vermilion.learn.metrics_labels import LabelScore
 from vermilion.page.figures import Table
 
 NOT_DEFINED = "not defined"
-SHOWN_PAIRS, SHOWN_LABELS = 10, 10
+SHOWN_PAIRS, SHOWN_LABELS, SHOWN_OF_A_GROUP = 10, 10, 12
 # Read from the rows themselves, or of many labels: what these are in words.
 MEANINGS = {
     "accuracy": "texts whose label is right",
@@ -130,11 +130,16 @@ def confusions_table(evaluation: Evaluation, most: int = SHOWN_PAIRS) -> Table:
 def groups_table(evaluation: Evaluation) -> Table:
     """Return the groups of labels that are mixed up among themselves."""
     rows = tuple(
-        (", ".join(evaluation.names[number] for number in own.labels), f"{own.errors:,}", f"{own.texts:,}")
+        (_listed([evaluation.names[number] for number in own.labels]), f"{own.errors:,}", f"{own.texts:,}")
         for own in evaluation.confusions.groups
     )
     columns = (("Labels", False), ("Errors within", True), ("Texts", True))
     return Table("Labels that are mixed up among themselves", columns, rows)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", and {len(names) - SHOWN_OF_A_GROUP:,} more" * (len(names) > SHOWN_OF_A_GROUP)
+    return ", ".join(names[:SHOWN_OF_A_GROUP]) + more
 
 
 def slice_table(sliced: Sliced) -> Table:
