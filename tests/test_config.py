@@ -26,6 +26,12 @@ def test_the_defaults_are_good() -> None:
     assert settings.checked() is settings
 
 
+def test_a_task_is_told_by_the_data_but_for_several_labels() -> None:
+    plain = RunSettings().identity()
+    assert RunSettings(task="binary").identity() == plain
+    assert RunSettings(task="multi-label").identity() == plain | {"task": "multi-label"}
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -128,5 +134,5 @@ def test_what_may_change_when_a_run_goes_on_is_not_its_identity() -> None:
 )
 def test_every_other_setting_is(name: str, value: Any) -> None:
     assert RunSettings(**{name: value}).identity() != RunSettings().identity()
-    free = {"caps", "rounds", "target", "base_url", "trust", "second_expert", "worth"}
+    free = {"task", "caps", "rounds", "target", "base_url", "trust", "second_expert", "worth"}
     assert {field.name for field in fields(RunSettings)} == {*RunSettings().identity(), *free}

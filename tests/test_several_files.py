@@ -110,7 +110,9 @@ def test_a_text_that_is_given_keeps_its_labels(request_: Request, tmp_path: Path
     write(tmp_path / "gold.jsonl", gold)
     write(tmp_path / "pool.jsonl", [{"text": row["text"]} for row in gold])
     rows = go(request_).decisions[:2]
-    assert [(row["labels"], row["source"]) for row in rows] == [(sorted(row["labels"]), "given") for row in known]
+    assert [(row["labels"], row["source"]) for row in rows] == [
+        (sorted(row["labels"]), "given") for row in known
+    ]
 
 
 @pytest.mark.parametrize("changed", [{"head": "flat"}, {"uncertainty": "entropy"}, {"out_of_scope": 0.1}])
@@ -135,3 +137,10 @@ def test_a_row_without_a_label_among_rows_with_one_is_refused(request_: Request,
     ):
         go(request_)
     assert go(request_, task="multi-label").summary.task == "multi-label"
+
+
+def test_a_run_does_not_go_on_as_one_with_one_label_a_text(request_: Request, tmp_path: Path) -> None:
+    write(tmp_path / "labelled.jsonl", [row for row in rows_of(40, seed=0) if len(row["labels"]) == 1])
+    go(request_, expert="none", task="multi-label")
+    with pytest.raises(InputError, match="another task"):
+        go(request_, expert="none")

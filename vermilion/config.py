@@ -97,7 +97,9 @@ class RunSettings:
     def identity(self) -> dict[str, Any]:
         """Return the settings that make two runs the same run."""
         free = {"task", "caps", "rounds", "target", "base_url", "trust", "second_expert", "worth"}
-        return {name: value for name, value in asdict(self).items() if name not in free}
+        kept = {name: value for name, value in asdict(self).items() if name not in free}
+        # A run with several labels a text asks otherwise; all others are told by their data.
+        return kept | ({"task": self.task} if self.task == "multi-label" else {})
 
     def checked(self) -> RunSettings:
         """Return the settings themselves, each of them within its bounds.

@@ -16,7 +16,7 @@ from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
 from vermilion.red.run import Tools, claim
-from vermilion.red.several_run import SeveralJob, SeveralResult, run_several
+from vermilion.red.several_run import TASK, SeveralJob, SeveralResult, run_several
 from vermilion.types import Encoder, Expert, Label, Texts
 from vermilion.world.data import read_texts
 from vermilion.world.data_writer import replacing, write_decisions
@@ -66,7 +66,7 @@ def run_several_files(
     refuse_mixed(labelled, pool)
     gold = read_gold_labels(path, pool, request.columns) if kind == "oracle" else None
     job = SeveralJob(labelled, pool, labels, gold)
-    settings = replace(settings, encoder=spec_for(settings.encoder, labelled))
+    settings = replace(settings, encoder=spec_for(settings.encoder, labelled), task=TASK)
     setup = _setup(request, settings, job)
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
