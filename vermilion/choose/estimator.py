@@ -105,9 +105,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         encoder = load_encoder(settings.encoder)
         known = _tree(labelled, self.parents) if self.parents else None
-        self.model_, self._learned, self._texts = train(
-            labelled, known, settings, (encoder, encoder.encode)
-        )
+        self.model_, self._learned, self._texts = train(labelled, known, settings, (encoder, encoder.encode))
         names = [label.name for label in self.model_.labels]
         self.classes_ = np.asarray([names[number] for number in self.model_.head.classes_.tolist()])
         self.task_, self.findings_ = self.model_.task, self._learned.findings

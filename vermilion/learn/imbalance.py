@@ -253,8 +253,8 @@ def compare_methods(
 ) -> tuple[tuple[Attempt, ...], tuple[OutOfFold, ...]]:
     """Try methods on the folds of `choose_head`, and choose the first that is not clearly behind the best one.
 
-    Clearly: by more than two standard errors of the difference in macro-F1 on the same rows. So of methods that tie, the
-    simplest is taken, and noise alone changes nothing.
+    Clearly: by more than two standard errors of the difference in macro-F1 on the same rows. So of methods that tie,
+    the simplest is taken, and noise alone changes nothing.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ from vermilion.world.pairs import is_pair
 def infer_task(labelled: Texts, labels: Sequence[Label], named: str = "auto") -> str:
     """Return the task that labelled texts pose: binary, multi-class, multi-label or hierarchical.
 
-    Several labels on one row make it multi-label, and then a row may have none; parents among the labels hierarchical; two labels binary. That rows
-    are pairs of texts changes nothing about what their labels are.
+    Several labels on one row make it multi-label, and then a row may have none; parents among the labels make it
+    hierarchical; two labels binary. That rows are pairs of texts changes nothing about what their labels are.
 
     Parameters
     ----------
