@@ -72,12 +72,13 @@ def tiny(tmp_path: Path) -> Path:
     return tmp_path / "st"
 
 
-@pytest.mark.filterwarnings("default")  # of torch, transformers and datasets
 def test_a_tuned_model_is_judged_on_folds_and_not_trained_twice(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    capfd.readouterr()
     bench, parts = lay_out_bench(texts_of_two_labels(), 5000, 0), Parts(tmp_path / "parts")
     tuned = measure_tuned(f"st:{tiny}", bench, parts, Quiet(), shots=(2, 4))
+    assert capfd.readouterr() == ("", "")
     assert list(tuned.shots) == [2, 4]
     assert np.isfinite(tuned.scores[4].values).sum() == 3
     assert tuned.shots[4].value is not None

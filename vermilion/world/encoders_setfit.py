@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -64,7 +68,7 @@ class SetFitTuner:
         from setfit import SetFitModel, Trainer, TrainingArguments
 
         try:
-            with quiet(), tempfile.TemporaryDirectory() as folder:
+            with _silent(), tempfile.TemporaryDirectory() as folder:
                 body = SentenceTransformer(self._model, model_kwargs={"use_safetensors": True})
                 model = SetFitModel(body, head)
                 arguments = TrainingArguments(
@@ -83,3 +87,22 @@ class SetFitTuner:
             return found
 
         return predict
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the training's log lines from stdout, which belongs to results, and its warnings and bars from stderr."""
+    logger = logging.getLogger("setfit")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with (
+            quiet(),
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
