@@ -117,8 +117,8 @@ def two_labels_for_one_text(case: Case) -> None:
     case.labelled.write_text(HEADER + "one,a\ntwo,b\none,b\n")
 
 
-def list_of_labels(case: Case) -> None:
-    rows = '{"text": "one", "labels": ["a"]}\n{"text": "two", "labels": ["a", "b"]}\n'
+def no_label_at_all(case: Case) -> None:
+    rows = '{"text": "one", "labels": ["a"]}\n{"text": "two", "labels": []}\n{"text": "three", "labels": ["b"]}\n'
     case.labelled = case.write("labelled.jsonl", rows)
 
 
@@ -251,7 +251,7 @@ CASES: list[tuple[Spoil, str]] = [
     (damaged_parquet, "pool.parquet: "),
     (duplicate_ids, "pool.csv, row 2, column id: "),
     (two_labels_for_one_text, "labelled.csv, row 3, column label: "),
-    (list_of_labels, "labelled.jsonl, row 2"),
+    (no_label_at_all, "labelled.jsonl, row 2"),
     (unknown_label, "labelled.csv, row 3, column label: "),
     (label_without_examples, "'z'"),
     (bad_labels_yaml, "labels.yaml, line "),
