@@ -31,7 +31,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 # Each library from outside, and the modules that may import it, be it at the top or inside a function.
 DOORS: dict[str, tuple[str, ...]] = {
     "numpy": ("vermilion.*",),
-    "scipy": ("vermilion.learn.*", "vermilion.world.encoders*"),
+    "scipy": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.world.encoders*"),
     "threadpoolctl": ("vermilion.learn.threads", "vermilion.world.predictor"),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.red.estimator"),
     "umap": ("vermilion.learn.subsets",),

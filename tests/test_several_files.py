@@ -12,8 +12,9 @@ import pytest
 
 from vermilion.config import RunSettings
 from vermilion.errors import InputError
-from vermilion.red.files import Request, run_files
+from vermilion.red.files import run_files
 from vermilion.red.progress import Silent
+from vermilion.red.request import Request
 from vermilion.red.several_run import SeveralResult
 from vermilion.world.models import load_model
 from vermilion.world.predictor import Predictor

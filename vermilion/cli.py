@@ -24,8 +24,8 @@ from vermilion.screen import Screen, show_pairs, show_plan, show_summary, show_t
 
 if TYPE_CHECKING:
     from vermilion.choose.evaluation import Evaluation
-    from vermilion.red.files import Request
     from vermilion.red.plan import Plan
+    from vermilion.red.request import Request
     from vermilion.red.run import Result
     from vermilion.red.several_run import SeveralResult
     from vermilion.red.trust import Trust
@@ -190,7 +190,8 @@ def run(
     ).checked()
     prices, second_prices = _prices(price, "--price"), _prices(second_price, "--second-price")
 
-    from vermilion.red.files import Request, run_files
+    from vermilion.red.files import run_files
+    from vermilion.red.request import Request
     from vermilion.world.source import Columns
 
     request = Request(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vermilion.config import Caps, RunSettings
-from vermilion.red.files import Request
+from vermilion.red.request import Request
 from vermilion.types import Texts
 from vermilion.world.data_writer import write_decisions
 from vermilion.world.sample import diagnoses

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import guarantees, new_labels, out_of_scope, speed, tables, worst
+from benchmarks.page import guarantees, new_labels, out_of_scope, speed, tables, tasks, worst
 from benchmarks.page.goals import Goal, State, goals
 from benchmarks.page.measured import FILES, Contest, Measured, contests
 from benchmarks.page.plots import plot
@@ -29,6 +29,9 @@ COMMANDS = {
     "new_labels": "python -m benchmarks new-labels DATA_FOLDER",
     "out_of_scope": "python -m benchmarks out-of-scope DATA_FOLDER",
     "guarantees": "python -m benchmarks guarantees",
+    "several_labels": "python -m benchmarks multi-label DATA_FOLDER",
+    "pairs": "python -m benchmarks pairs DATA_FOLDER",
+    "rare_labels": "python -m benchmarks imbalance DATA_FOLDER",
 }
 INTRODUCTION = """\
 # Benchmarks
@@ -119,6 +122,9 @@ def page(measured: Measured, notes: str) -> str:
         f"## Labels added to a finished run\n\n{_section('new_labels', measured.new_labels, _new_labels(measured))}",
         f"## Texts that no label fits\n\n{_section('out_of_scope', measured.out_of_scope, _out_of_scope(measured))}",
         f"## Guarantees\n\n{_section('guarantees', measured.guarantees, _guarantees(measured))}",
+        f"## Several labels a text\n\n{_task('several_labels', measured.several_labels, tasks.several_labels)}",
+        f"## Pairs of texts\n\n{_task('pairs', measured.pairs, tasks.pairs)}",
+        f"## Rare labels\n\n{_task('rare_labels', measured.rare_labels, tasks.rare_labels)}",
         *(f"## {name}\n\n{text}" for name, text in by_hand.items()),
         f"## {SHORT}\n\n{short}",
         f"## Machine, versions, seeds\n\n{provenance(measured)}",
@@ -223,6 +229,10 @@ def _worst(measured: Measured) -> str:
 
 def _new_labels(measured: Measured) -> str:
     return new_labels.new_labels(measured.new_labels) if measured.new_labels else ""
+
+
+def _task(name: str, rows: Sequence[Row], table: Callable[[Sequence[Row]], str]) -> str:
+    return _section(name, rows, table(rows) if rows else "")
 
 
 def _guarantees(measured: Measured) -> str:

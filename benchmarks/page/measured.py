@@ -25,6 +25,9 @@ FILES = {
     "new_labels": "new-labels.jsonl",
     "out_of_scope": "out-of-scope.jsonl",
     "guarantees": "guarantees.jsonl",
+    "several_labels": "multi-label.jsonl",
+    "pairs": "pairs.jsonl",
+    "rare_labels": "imbalance.jsonl",
 }
 
 
@@ -41,6 +44,9 @@ class Measured:
     new_labels: Sequence[Row] = ()
     out_of_scope: Sequence[Row] = ()
     guarantees: Sequence[Row] = ()
+    several_labels: Sequence[Row] = ()
+    pairs: Sequence[Row] = ()
+    rare_labels: Sequence[Row] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Measured:

@@ -7,7 +7,10 @@ threshold is drawn to the expected one, the more the fewer positives it has (doc
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from sklearn.metrics import f1_score
 
 from vermilion.learn.label_calibration import log_odds
 from vermilion.types import BoolArray, FloatArray
@@ -101,3 +104,14 @@ def fit_thresholds(
     own = log_odds(best_thresholds(proba, truth))
     expected = log_odds(expected_thresholds(proba if alike is None else alike))
     return np.asarray(1 / (1 + np.exp(-(share * own + (1 - share) * expected))))
+
+
+def f1(truth: BoolArray, said: BoolArray, average: Literal["micro", "macro"]) -> float:
+    """Return the F1 of several labels a text, both of shape (n, K); a label that is nowhere counts as 0.
+
+    Examples
+    --------
+    >>> f1(np.array([[True, False], [True, True]]), np.array([[True, False], [True, False]]), "macro")
+    0.5
+    """
+    return float(f1_score(truth, said, average=average, zero_division=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from vermilion.red.outputs import write_outputs, write_text
 from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
+from vermilion.red.request import Request
 from vermilion.red.run import Job, Result, Tools, claim, run
 from vermilion.red.several_files import run_several_files
 from vermilion.red.several_run import TASK, SeveralResult
@@ -28,37 +29,11 @@ from vermilion.world.encoders_pairs import spec_for
 from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold
 from vermilion.world.labels import merge_labels, read_labels
 from vermilion.world.pairs import refuse_mixed
-from vermilion.world.source import BadRows, Columns, shown
+from vermilion.world.source import BadRows, shown
 from vermilion.world.tasks import infer_task
 
 LEFT_OUT, TRUST = "left_out.jsonl", "trust.json"
 DECISIONS = ("jsonl", "csv", "parquet")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the files of a run are called, and how they are read.
-
-    Attributes
-    ----------
-    store : str or None
-        A database's URL; None is a file in `out`.
-    prices, second_prices : tuple of float or None
-        US dollars for a million prompt tokens, and a million completion tokens; of the second expert likewise.
-    """
-
-    labelled: str
-    pool: str
-    out: Path
-    labels: str | None = None
-    columns: Columns = field(default_factory=Columns)
-    decisions: str = "decisions.jsonl"
-    store: str | None = None
-    fresh: bool = False
-    skip_bad_rows: bool = False
-    prices: tuple[float, float] | None = None
-    second_prices: tuple[float, float] | None = None
-    title: str = ""
 
 
 def run_files(

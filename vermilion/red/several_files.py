@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from vermilion.config import RunSettings
 from vermilion.errors import InputError
@@ -15,6 +14,7 @@ from vermilion.red.folder import Folder
 from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
+from vermilion.red.request import Request
 from vermilion.red.run import Tools, claim
 from vermilion.red.several_run import TASK, SeveralJob, SeveralResult, run_several
 from vermilion.types import Encoder, Expert, Label, Texts
@@ -27,9 +27,6 @@ from vermilion.world.labels import write_labels
 from vermilion.world.models import save_model
 from vermilion.world.pairs import refuse_mixed
 from vermilion.world.source import BadRows
-
-if TYPE_CHECKING:  # it chooses between this module and its own
-    from vermilion.red.files import Request
 
 LEFT_OUT, SUMMARY, MODEL, LABELS, AUDIT = (
     "left_out.jsonl",

@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.metrics import f1_score
 
 from vermilion.config import RunSettings
 from vermilion.errors import CapReachedError
 from vermilion.learn.certificate import Bounds, extend, share_right
+from vermilion.learn.label_thresholds import f1
 from vermilion.red.asking import MOST_EXAMPLES_EACH, Desk
 from vermilion.red.planning import audit_size
 from vermilion.red.record import Certificate, GroupCertificate, RoundRecord
@@ -352,8 +352,8 @@ def gold_scores(problem: SeveralProblem, decided: BoolArray) -> dict[str, float]
     gold, said = problem.gold[rows], decided[rows]
     return {
         "agreement": float((gold == said).all(axis=1).mean()),
-        "f1_micro": float(f1_score(gold, said, average="micro", zero_division=0)),
-        "f1_macro": float(f1_score(gold, said, average="macro", zero_division=0)),
+        "f1_micro": f1(gold, said, "micro"),
+        "f1_macro": f1(gold, said, "macro"),
         "pair_agreement": float((gold == said).mean()),
     }
 

@@ -70,7 +70,8 @@ class PairEncoder:
     >>> from vermilion.world.encoders import load_encoder
     >>> from vermilion.world.pairs import join_pair
     >>> encoder = load_encoder("pairs:static")
-    >>> vectors = encoder.encode([join_pair("where is my card?", answer) for answer in ("on its way", "no")])
+    >>> answers = ("your card is on its way", "open a savings account")
+    >>> vectors = encoder.encode([join_pair("where is my card?", answer) for answer in answers])
     >>> vectors.shape, bool(vectors[0, -1] > vectors[1, -1])
     ((2, 1025), True)
     """
