@@ -22,6 +22,7 @@ from vermilion.types import FloatArray, Head, IntArray
 # An isotonic curve overfits below a thousand rows (Niculescu-Mizil and Caruana, 2005); a scale and a bias for each
 # label want some ten rows for each of the two.
 ISOTONIC_LEAST, VECTOR_LEAST_A_LABEL = 1000, 20
+ISOTONIC_MOST_CELLS = 2_000_000
 # A belief that scales are near 1 and biases near 0, as a standard deviation.
 VECTOR_SPREAD = 0.5
 LOWEST_LOG = -30.0
@@ -238,6 +239,8 @@ FITS: dict[str, Callable[[FloatArray, IntArray, FloatArray], Calibrator]] = {
 def tried(n_labels: int, weights: FloatArray) -> tuple[str, ...]:
     """Return the methods that these rows are enough for; weights of their own make them fewer (Kish).
 
+    Isotonic scaling sorts all rows times labels at once: beyond some millions that takes minutes and gigabytes.
+
     Examples
     --------
     >>> tried(150, np.ones(2000)), tried(10, np.ones(500)), tried(4, np.ones(1000))
@@ -245,7 +248,8 @@ def tried(n_labels: int, weights: FloatArray) -> tuple[str, ...]:
     """
     rows = effective_size(weights)
     least = {"vector": VECTOR_LEAST_A_LABEL * n_labels, "isotonic": ISOTONIC_LEAST}
-    return tuple(name for name in FITS if rows >= least[name])
+    small = len(weights) * n_labels <= ISOTONIC_MOST_CELLS
+    return tuple(name for name in FITS if rows >= least[name] and (small or name != "isotonic"))
 
 
 def _logs(proba: FloatArray) -> FloatArray:

@@ -315,7 +315,7 @@ def splits(X: FloatArray, codes: IntArray, n_labels: int, rng: np.random.Generat
         if min(second.sum(), (~second).sum()) < least:
             continue
         separation = silhouette(X[rows], second)
-        if separation >= usual and separation > _of_one_cloud(X[rows], rng):
+        if separation >= usual and _beyond_one_cloud(X[rows], separation, rng):
             halves = sorted(
                 (_typical_first(X, rows[half]) for half in (~second, second)), key=len, reverse=True
             )
@@ -393,14 +393,15 @@ def _usual_separation(X: FloatArray, rows_of: Sequence[IntArray], centroids: Flo
     return float(np.median(found)) if found else np.inf
 
 
-def _of_one_cloud(X: FloatArray, rng: np.random.Generator) -> float:
-    """Return the largest silhouette that two-means finds in Gaussian clouds of the same covariance and size."""
+def _beyond_one_cloud(X: FloatArray, separation: float, rng: np.random.Generator) -> bool:
+    """Tell whether two-means divides no Gaussian cloud of the same covariance and size so well; most fail at once."""
     values = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) / max(len(X) - 1, 1) ** 0.5
-    clouds = rng.normal(size=(NULL_DRAWS, len(X), len(values))) * values
-    halves = [(cloud, two_means(cloud)) for cloud in clouds]
-    return max(
-        (silhouette(cloud, half) for cloud, half in halves if half.any() and not half.all()), default=1.0
-    )
+    for _ in range(NULL_DRAWS):
+        cloud = rng.normal(size=(len(X), len(values))) * values
+        half = two_means(cloud)
+        if half.all() or not half.any() or silhouette(cloud, half) >= separation:
+            return False
+    return True
 
 
 def _typical_first(X: FloatArray, rows: IntArray) -> IntArray:

@@ -21,6 +21,8 @@ from vermilion.world.label_changes import Proposal, read_additions, write_propos
 
 PROPOSALS, ADDITIONS = "label_proposals.yaml", "proposed_labels.json"
 EXAMPLES, LONGEST = 3, 160
+# Nobody reads more proposals about single texts; the surest come first.
+MOST_RELABELLED = 1000
 Ids = dict[str, dict[str, str]]
 HEADER = """\
 What {run} found about its labels, for a person to decide. Nothing here is done by itself.
@@ -131,14 +133,15 @@ def propose_changes(folder: Path, health: Health, labelled: Texts, decisions: Se
         "add": [(_addition(name, examples), ()) for name, examples in read_additions(folder / ADDITIONS)],
         "merge": [_merge_entry(pair) for pair in health.merge],
         "split": [_split_entry(one, ids) for one in health.split],
-        "relabel": [_relabel_entry(one, ids) for one in health.suspects],
+        "relabel": [_relabel_entry(one, ids) for one in health.suspects[:MOST_RELABELLED]],
     }
     header = HEADER.format(run=folder, file=PROPOSALS)
     if health.expected_precision is not None:
         count, share = len(health.suspects), round(100 * health.expected_precision)
-        header += (
-            f"\nTexts under relabel: {count:,}, of which about {share} % are expected to be labelled wrongly."
+        told = (
+            f", the {MOST_RELABELLED:,} surest under relabel" if count > MOST_RELABELLED else " under relabel"
         )
+        header += f"\nTexts that are probably labelled wrongly: {count:,}{told}, of which about {share} % are expected to be labelled wrongly."
     lines = [
         f"- {one.label}: {one.why}; {one.known:,} known texts, {one.decided:,} decided"
         for one in health.starving
