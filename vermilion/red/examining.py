@@ -138,10 +138,11 @@ def propose_changes(folder: Path, health: Health, labelled: Texts, decisions: Se
     header = HEADER.format(run=folder, file=PROPOSALS)
     if health.expected_precision is not None:
         count, share = len(health.suspects), round(100 * health.expected_precision)
-        told = (
-            f", the {MOST_RELABELLED:,} surest under relabel" if count > MOST_RELABELLED else " under relabel"
+        header += (
+            f"\nTexts under relabel: {count:,}, of which about {share} % are expected to be labelled wrongly."
         )
-        header += f"\nTexts that are probably labelled wrongly: {count:,}{told}, of which about {share} % are expected to be labelled wrongly."
+        if count > MOST_RELABELLED:
+            header += f"\nOnly the {MOST_RELABELLED:,} surest of these are listed."
     lines = [
         f"- {one.label}: {one.why}; {one.known:,} known texts, {one.decided:,} decided"
         for one in health.starving
