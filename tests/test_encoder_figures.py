@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score, silhouette_samples
 
-from vermilion.learn.clusters import silhouettes, v_measures
+from vermilion.learn.clusters import cluster, silhouettes
 from vermilion.learn.encoder_choice import Contender, Scores, choose
 from vermilion.learn.left_out_labels import label_groups, left_out_auroc
 from vermilion.learn.probes import (
@@ -106,9 +106,18 @@ def test_silhouettes_are_those_of_scikit_learn_and_none_where_they_are_not_defin
 
 def test_clusters_are_the_labels_where_labels_are_clusters() -> None:
     X, codes = clouds(0, noise=0.02)
-    np.testing.assert_allclose(v_measures(X, Splits.draw(codes, 0)), 1.0)
+    assert cluster(X, codes, 0).starts.max() == pytest.approx(1.0)
     mixed = np.random.default_rng(0).permutation(codes)
-    assert v_measures(X, Splits.draw(mixed, 0)).mean() < 0.5
+    assert cluster(X, mixed, 0).starts.max() < 0.5
+
+
+def test_the_spread_of_a_v_measure_is_a_jackknifes() -> None:
+    X, codes = clouds(2, noise=0.3)
+    found = cluster(X, codes, 0)
+    assert (len(found.starts), len(found.groups)) == (10, 20)
+    assert found.groups.mean() == pytest.approx(found.starts.mean())
+    assert 0 < found.groups.std(ddof=1) / np.sqrt(20) < 0.1
+    np.testing.assert_array_equal(cluster(X, codes, 0).groups, found.groups)
 
 
 # Labels left out
@@ -141,13 +150,14 @@ def test_an_interval_over_folds_is_students() -> None:
     found = Scores(values, "folds").estimate()
     expected = ttest_1samp(values, 0).confidence_interval()
     assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high))
-    # A jackknife's standard error: sqrt((g - 1) / g * sum of squared distances).
-    parts = Scores(values, "parts").estimate()
-    error = np.sqrt(4 / 5 * ((values - values.mean()) ** 2).sum())
-    assert parts.upper == pytest.approx(values.mean() + t.ppf(0.975, 4) * error)
+    noisy = Scores(values, "folds", noise=0.0004).estimate()
+    error = np.sqrt(values.var(ddof=1) / 5 + 0.0004)
+    assert noisy.upper == pytest.approx(values.mean() + t.ppf(0.975, 4) * error)
+    ahead = Scores(values + 0.1, "folds", noise=0.0001).ahead_of(Scores(values, "folds", noise=0.0003))
+    assert ahead.upper == pytest.approx(0.1 + t.ppf(0.975, 4) * 0.02)
 
 
-@pytest.mark.parametrize("unit", ["texts", "folds", "parts"])
+@pytest.mark.parametrize("unit", ["texts", "folds"])
 def test_a_difference_is_judged_pair_by_pair(unit: str) -> None:
     rng = np.random.default_rng(0)
     hard = rng.uniform(size=40)  # texts differ much more than encoders do

@@ -123,7 +123,7 @@ def test_a_comparison_that_was_stopped_goes_on(
     def stop(*given: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(encoders_bench, "MEASURES", whole | {"clusters": stop})
+    monkeypatch.setattr(encoders_bench, "MEASURES", whole | {"clustering": stop})
     with pytest.raises(KeyboardInterrupt):
         compare(labelled(), ["static"], CompareSettings(tmp_path), Watcher())
     counted: list[str] = []
@@ -137,7 +137,7 @@ def test_a_comparison_that_was_stopped_goes_on(
 
     monkeypatch.setattr(encoders_bench, "MEASURES", {name: count(name) for name in whole})
     found = compare(labelled(), ["static"], CompareSettings(tmp_path), Watcher())
-    assert counted == ["clusters", "left_out"]
+    assert counted == ["clustering", "left_out"]
     assert found.rows[0].figures == finished[1].rows[0].figures
 
 

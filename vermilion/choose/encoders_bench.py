@@ -266,7 +266,7 @@ def _figures(bench: Bench, found: Mapping[str, Any]) -> tuple[dict[str, Scores],
     scores = {
         **{f"{name}_accuracy": Scores((labels == true) * 1.0, "texts") for name, labels in predicted.items()},
         "silhouette": Scores(np.array(found["silhouette"]["values"], dtype=float), "texts", CORRELATION),
-        "v_measure": Scores(np.array(found["clusters"]["v"], dtype=float), "parts"),
+        "v_measure": _clustered(found["clustering"]),
         "ndcg_at_10": Scores(np.array(found["retrieval"]["ndcg"], dtype=float), "texts"),
         "mrr": Scores(np.array(found["retrieval"]["reciprocal_rank"], dtype=float), "texts"),
         "left_out_auroc": Scores(np.array(found["left_out"]["auroc"], dtype=float), "folds"),
@@ -276,6 +276,12 @@ def _figures(bench: Bench, found: Mapping[str, Any]) -> tuple[dict[str, Scores],
     }
     figures["linear_f1_macro"] = _macro_f1(true, predicted["linear"], len(bench.labels))
     return scores, figures
+
+
+def _clustered(part: Mapping[str, Any]) -> Scores:
+    """Return the V-measure: texts spread it, and so do the starts of k-means, whose mean it is."""
+    starts = np.array(part["starts"])
+    return Scores(np.array(part["groups"]), "folds", noise=float(starts.var(ddof=1)) / len(starts))
 
 
 def _macro_f1(true: IntArray, predicted: IntArray, labels: int) -> Estimate:

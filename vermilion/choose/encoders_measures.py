@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vermilion.choose.encoders_data import Bench
-from vermilion.learn.clusters import silhouettes, v_measures
+from vermilion.learn.clusters import cluster, silhouettes
 from vermilion.learn.left_out_labels import left_out_auroc
 from vermilion.learn.probes import (
     SHOTS,
@@ -65,8 +65,9 @@ def _silhouette(X: FloatArray, bench: Bench, before: Parts) -> Part:
     return {"values": silhouettes(X[rows], bench.codes[rows]).tolist()}
 
 
-def _clusters(X: FloatArray, bench: Bench, before: Parts) -> Part:
-    return {"v": v_measures(X, bench.splits).tolist()}
+def _clustering(X: FloatArray, bench: Bench, before: Parts) -> Part:
+    found = cluster(X, bench.codes, bench.splits.seed)
+    return {"starts": found.starts.tolist(), "groups": found.groups.tolist()}
 
 
 def _left_out(X: FloatArray, bench: Bench, before: Parts) -> Part:
@@ -82,6 +83,6 @@ MEASURES: dict[str, Measure] = {
     "few_shot": _few_shot,
     "retrieval": _retrieval,
     "silhouette": _silhouette,
-    "clusters": _clusters,
+    "clustering": _clustering,
     "left_out": _left_out,
 }

@@ -20,7 +20,10 @@ FIGURES: dict[str, tuple[str, str]] = {
         "Silhouette",
         "how much nearer a text is to its own label's texts than to the next label's",
     ),
-    "v_measure": ("V-measure", "k-means with as many clusters as labels, against the labels"),
+    "v_measure": (
+        "V-measure",
+        "k-means with as many clusters as labels, against the labels; the mean of ten starts",
+    ),
     "ndcg_at_10": ("nDCG@10", "each text as a query, texts of its label as what is wanted"),
     "mrr": ("MRR", "one over the place of the first text of the same label"),
     "left_out_auroc": ("Anomaly AUROC", "texts of labels left out told from held-out texts of the others"),
@@ -131,8 +134,8 @@ class Comparison:
             f"Every encoder sees the same {self.folds} folds. C of the linear probe is chosen within the first "
             "fold's training texts.",
             "Intervals are of 95 %: the bootstrap's over texts (models are not fitted again), Student's t over "
-            "folds for the few-shot curve and over groups of labels for the anomalies, and a jackknife's over "
-            "folds for the V-measure.",
+            "folds for the few-shot curve and over groups of labels for the anomalies, and for the "
+            "V-measure a jackknife's over texts with the spread of k-means' starts.",
             "A recommendation takes the fastest of those whose difference to the best, text by text, is within "
             "the noise: its interval holds 0, at 95 % for all comparisons of a purpose together.",
             *self._speed_in_doubt(),

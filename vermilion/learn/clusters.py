@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples, v_measure_score
 
-from vermilion.learn.shared_splits import Splits, fold_by_fold
+from vermilion.learn.shared_splits import fold_by_fold
 from vermilion.types import FloatArray, IntArray
 
-STARTS = 3
+STARTS, GROUPS = 10, 20
 
 
 def silhouettes(X: FloatArray, codes: IntArray) -> FloatArray:
@@ -29,23 +31,56 @@ def silhouettes(X: FloatArray, codes: IntArray) -> FloatArray:
     return values
 
 
-def v_measures(X: FloatArray, splits: Splits) -> FloatArray:
-    """Return the V-measure of k-means, k the number of labels, once without each fold, shape (folds,).
+@dataclass(frozen=True, slots=True)
+class Clustered:
+    """How well k-means found the labels.
 
-    V is the harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg, 2007). The spread over parts of
-    the rows that share all but one fold is that of a jackknife.
+    Attributes
+    ----------
+    starts : ndarray of shape (10,)
+        V-measure of each start: the harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg, 2007).
+    groups : ndarray of shape (20,)
+        Pseudo-values of a jackknife over groups of texts (Tukey, 1958), the clusters as they are; their mean is that of
+        the starts, their spread that of the texts.
+    """
+
+    starts: FloatArray
+    groups: FloatArray
+
+
+def cluster(X: FloatArray, codes: IntArray, seed: int) -> Clustered:
+    """Run k-means from ten starts, k the number of labels, and compare its clusters with the labels.
+
+    Starts differ as much as samples of texts do: many of them are averaged, rather than the best of a few taken.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    codes : ndarray of int, shape (n,)
+    seed : int
 
     Examples
     --------
-    >>> X = np.repeat(np.eye(3, 8), 6, axis=0)
-    >>> v_measures(X, Splits.draw(np.repeat([0, 1, 2], 6), seed=0, folds=3)).tolist()
-    [1.0, 1.0, 1.0]
+    >>> found = cluster(np.repeat(np.eye(3, 8), 7, axis=0), np.repeat([0, 1, 2], 7), seed=0)
+    >>> len(found.starts), len(found.groups), bool(np.isclose(found.groups.mean(), found.starts.mean()))
+    (10, 20, True)
     """
+    count = len(np.unique(codes))
 
-    def one(fold: int) -> float:
-        rows = splits.training(fold)
-        labels = splits.codes[rows]
-        means = KMeans(len(np.unique(labels)), n_init=STARTS, random_state=splits.seed + fold)
-        return float(v_measure_score(labels, means.fit_predict(X[rows])))
+    def one(start: int) -> IntArray:
+        means = KMeans(count, n_init=1, random_state=seed * STARTS + start)
+        labels: IntArray = means.fit_predict(X)
+        return labels
 
-    return np.array(fold_by_fold(one, splits.numbers))
+    found = fold_by_fold(one, list(range(STARTS)))
+    starts = np.array([v_measure_score(codes, clusters) for clusters in found])
+    groups = np.random.default_rng([seed, 34]).permutation(len(codes)) % min(GROUPS, len(codes))
+    without = np.mean([_without_each(codes, clusters, groups) for clusters in found], axis=0)
+    pseudo = -(len(without) - 1) * (without - without.mean())
+    return Clustered(starts, starts.mean() + pseudo)
+
+
+def _without_each(codes: IntArray, clusters: IntArray, groups: IntArray) -> FloatArray:
+    """Return the V-measure of the same clusters without each group of texts."""
+    kept = [groups != group for group in range(int(groups.max()) + 1)]
+    return np.array([v_measure_score(codes[rows], clusters[rows]) for rows in kept])

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from vermilion.learn.bootstrap import CONFIDENCE, CORRELATION, SHARE, Estimate, Ratios, Scale, draw, estimate
 from vermilion.types import FloatArray
 
-Unit = Literal["texts", "folds", "parts"]
+Unit = Literal["texts", "folds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,13 @@ class Scores:
     Attributes
     ----------
     values : ndarray of shape (n,)
-    unit : {"texts", "folds", "parts"}
-        "texts": a value a text, the interval is the bootstrap's over texts. "folds": a value a fold, on rows that no
-        other fold judges; Student's t over folds. "parts": a value without each fold, a jackknife with its t.
+    unit : {"texts", "folds"}
+        "texts": a value a text, the interval is the bootstrap's over texts. "folds": a value a fold, or of another
+        group of rows that shares none with others; Student's t over them.
     scale : Scale
         From 0 to 1, or, as a silhouette, from -1 to 1.
+    noise : float
+        Variance of the mean that comes on top, of another source than texts; independent from encoder to encoder.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class Scores:
     values: FloatArray
     unit: Unit
     scale: Scale = SHARE
+    noise: float = 0.0
 
     def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
         """Return the mean with its interval."""
@@ -52,7 +55,8 @@ class Scores:
         """
         if self.unit != other.unit or self.values.shape != other.values.shape:
             raise ValueError("scores of other texts or folds cannot be compared")
-        return _mean(Scores(self.values - other.values, self.unit, CORRELATION), confidence)
+        between = Scores(self.values - other.values, self.unit, CORRELATION, self.noise + other.noise)
+        return _mean(between, confidence)
 
 
 def _mean(scores: Scores, confidence: float) -> Estimate:
@@ -66,9 +70,7 @@ def _mean(scores: Scores, confidence: float) -> Estimate:
         return estimate(mean, draws.resampled[:, 0], n, scores.scale, confidence)
     if n == 1:
         return Estimate(mean, None, None, "too few folds for an interval")
-    spread = float(values.var(ddof=1))
-    # Parts share all but one fold, so they hardly differ: Tukey (1958) takes their spread n - 1 times.
-    error = np.sqrt(spread * (n - 1) ** 2 / n if scores.unit == "parts" else spread / n)
+    error = np.sqrt(values.var(ddof=1) / n + scores.noise)
     width = float(student.ppf((1 + confidence) / 2, n - 1) * error)
     return Estimate(mean, mean - width, mean + width)
 
