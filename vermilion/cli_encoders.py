@@ -128,6 +128,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
     console.print()
     for one in found.recommendations:
         console.print(one.sentence, markup=False)
-    if found.tuning:
-        console.print(found.tuning, markup=False)
+    for line in (found.tuning, *found.doubts()):
+        if line:
+            console.print(line, markup=False)
     console.print()

@@ -138,10 +138,9 @@ class Comparison:
             "V-measure a jackknife's over texts with the spread of k-means' starts.",
             "A recommendation takes the fastest of those whose difference to the best, text by text, is within "
             "the noise: its interval holds 0, at 95 % for all comparisons of a purpose together.",
-            *self._speed_in_doubt(),
         ]
 
-    def _speed_in_doubt(self) -> list[str]:
+    def doubts(self) -> list[str]:
         """Return a line on the encoders whose speed was measured while the machine had other work."""
         starved = [row.name for row in self.rows if row.cores is not None and row.cores < BUSY]
         if not starved:
@@ -166,6 +165,7 @@ class Comparison:
             "protocol": self.protocol(),
             "encoders": [_row_dict(row) for row in self.rows],
             "fine_tuned": [_tuned_dict(tuned) for tuned in self.tuned],
+            "doubts": self.doubts(),
             "recommendations": {one.purpose: _recommended(one) for one in self.recommendations},
             "fine_tuning": self.tuning,
             "versions": self.versions,
