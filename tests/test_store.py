@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -302,7 +302,7 @@ def test_a_killed_writer_loses_nothing_it_had_stored(place: str, lines: int) -> 
 def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "run.sqlite"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"run\.sqlite: damaged or not a store") as caught:
+    with pytest.raises(StoreError, match=r"run\.sqlite: damaged or no database") as caught:
         Store.open(path)
     assert len(str(caught.value).splitlines()) == 1
     assert path.read_bytes() == content
@@ -323,9 +323,9 @@ def test_damage_within_is_found_when_it_is_opened(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema_is_refused(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    newer = (*store_schema.MIGRATIONS, ("something new", lambda connection: None))
+    newer = (*store_schema.SCHEMA.migrations, ("something new", lambda connection: None))
     with monkeypatch.context() as patched:
-        patched.setattr(store_schema, "MIGRATIONS", newer)
+        patched.setattr(store_schema, "SCHEMA", replace(store_schema.SCHEMA, migrations=newer))
         Store.open(place).close()
     with pytest.raises(StoreError, match="written by a newer version"):
         Store.open(place)
@@ -343,12 +343,12 @@ def test_a_migration_runs_once_and_whole_or_not_at_all(place: str, monkeypatch: 
 
         return apply
 
+    first = store_schema.SCHEMA
     with Store.open(place) as store:
         store.add_verdicts([verdict("a")])
     for fail in (True, False):
-        monkeypatch.setattr(
-            store_schema, "MIGRATIONS", (store_schema.MIGRATIONS[0], ("remark", column(fail)))
-        )
+        further = (*first.migrations, ("remark", column(fail)))
+        monkeypatch.setattr(store_schema, "SCHEMA", replace(first, migrations=further))
         if fail:
             with pytest.raises(StoreError):
                 Store.open(place)
@@ -363,7 +363,7 @@ def test_a_migration_runs_once_and_whole_or_not_at_all(place: str, monkeypatch: 
     [
         ("mysql://me:secret@host/db", "mysql://host/db: expected SQLite or PostgreSQL"),
         ("postgresql://me:secret@127.0.0.1:1/db", "postgresql://127.0.0.1/db: the database refuses"),
-        ("://", "--store: expected"),
+        ("://", "the database: expected"),
         ("/no/such/folder/run.sqlite", "/no/such/folder/run.sqlite: "),
         ("/tmp", "/tmp: "),
     ],
@@ -386,7 +386,7 @@ def test_a_store_answers_after_another_process_wrote(tmp_path: Path) -> None:
 
 
 def test_commits_are_durable(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "s") as store, store._engine.connect() as connection:
+    with Store.open(tmp_path / "s") as store, store._database.read() as connection:
         settings = [
             connection.scalar(sa.text(f"PRAGMA {name}"))
             for name in ("journal_mode", "synchronous", "foreign_keys")
