@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from vermilion.choose.card import render_card
 from vermilion.choose.lesson import Learned, Learner, Lesson
 from vermilion.choose.one_label import learn_one_label
+from vermilion.choose.progress import Progress
 from vermilion.choose.several_labels import learn_several_labels
 from vermilion.choose.tree import learn_tree
 from vermilion.config import TrainSettings
@@ -37,22 +38,6 @@ LEARNERS: dict[str, Learner] = {
     "hierarchical": learn_tree,
     "multi-label": learn_several_labels,
 }
-
-
-class Progress(Protocol):
-    """Receives how far the encoding is."""
-
-    def start(self, what: str, total: int | None) -> None:
-        """Begin a piece of work of `total` steps."""
-        ...
-
-    def advance(self, steps: int) -> None:
-        """Some steps are done."""
-        ...
-
-    def done(self) -> None:
-        """End the piece of work."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,36 @@ def checked_vectors(head: Any, X: Any) -> FloatArray:
     return rows
 
 
-class FlatHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LinearWeights:
+    """What linear heads share: weights of each class, `coef_` and `intercept_`, as arrays and back."""
+
+    classes_: NDArray[Any]
+    coef_: FloatArray
+    intercept_: FloatArray
+    C_: float
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return what was learned as named numeric arrays (without `classes_`)."""
+        check_is_fitted(self)
+        return {"coef": self.coef_, "intercept": self.intercept_, "C": np.array([self.C_])}
+
+    def from_tensors(self, tensors: Mapping[str, NDArray[Any]], classes: NDArray[Any]) -> Self:
+        """Restore what `to_tensors` gave, on an unfitted head of the same parameters.
+
+        Raises
+        ------
+        ValueError
+            The arrays do not fit each other or the classes.
+        """
+        coef, intercept = np.asarray(tensors["coef"]), np.asarray(tensors["intercept"])
+        if coef.ndim != 2 or coef.shape[:1] != intercept.shape or len(coef) != len(classes):
+            raise ValueError(f"{len(classes)} classes need as many rows, got {coef.shape}, {intercept.shape}")
+        self.classes_, self.coef_, self.intercept_ = np.asarray(classes), coef, intercept
+        self.C_, self.n_iter_, self.n_features_in_ = float(tensors["C"][0]), 0, coef.shape[1]
+        return self
+
+
+class FlatHead(LinearWeights, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Multinomial logistic regression over all labels.
 
     Parameters
@@ -164,26 +193,6 @@ class FlatHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = checked_vectors(self, X)
         labels: NDArray[Any] = self.classes_[self._weights().logits(X).argmax(axis=1)]
         return labels
-
-    def to_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return what was learned as named numeric arrays (without `classes_`)."""
-        check_is_fitted(self)
-        return {"coef": self.coef_, "intercept": self.intercept_, "C": np.array([self.C_])}
-
-    def from_tensors(self, tensors: Mapping[str, NDArray[Any]], classes: NDArray[Any]) -> Self:
-        """Restore what `to_tensors` gave, on an unfitted head of the same parameters.
-
-        Raises
-        ------
-        ValueError
-            The arrays do not fit each other or the classes.
-        """
-        coef, intercept = np.asarray(tensors["coef"]), np.asarray(tensors["intercept"])
-        if coef.ndim != 2 or coef.shape[:1] != intercept.shape or len(coef) != len(classes):
-            raise ValueError(f"{len(classes)} classes need as many rows, got {coef.shape}, {intercept.shape}")
-        self.classes_, self.coef_, self.intercept_ = np.asarray(classes), coef, intercept
-        self.C_, self.n_iter_, self.n_features_in_ = float(tensors["C"][0]), 0, coef.shape[1]
-        return self
 
 
 def check_solver_params(head: Any) -> None:

@@ -17,16 +17,13 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from vermilion.errors import MissingExtraError
 from vermilion.learn.folds import row_keys, splits
-from vermilion.learn.model_choice import OutOfFold, folds_of
+from vermilion.learn.model_choice import CLEARLY, OutOfFold, folds_of
 from vermilion.types import BoolArray, FloatArray, Head, IntArray
 
 # Labels are balanced enough where the most frequent one has at most so many times the rows of the rarest.
 EVEN = 1.5
 # A label is rare with fewer than so many times the mean number of rows.
 RARE = 0.5
-# By so many standard errors another method must be ahead of a simpler one. By one, noise alone would choose it every
-# sixth time.
-CLEARLY = 2.0
 DRAWS = 200
 # Cells of resampled rows beyond which making up new ones would take too much memory: 1.6 GB.
 MOST_CELLS = 400_000_000

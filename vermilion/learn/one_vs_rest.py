@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from vermilion.learn.flat import FLOATS, check_solver_params, checked_vectors
+from vermilion.learn.flat import FLOATS, LinearWeights, check_solver_params, checked_vectors
 from vermilion.learn.folds import row_keys
 from vermilion.learn.sigmoid_solver import SigmoidObjective, minimise_each
 from vermilion.learn.threads import block_threads
@@ -29,7 +29,28 @@ WORTH = 0.001
 TOLERANCE = 1e-5
 
 
-class OneVsRestHead(BaseEstimator):  # type: ignore[misc]
+class ByLogOdds(ABC):
+    """What heads of several labels a text share: all follows from the log odds of each label."""
+
+    @abstractmethod
+    def logits(self, X: FloatArray) -> FloatArray:
+        """Return the log odds of each label, shape (n, K)."""
+
+    def decision_function(self, X: FloatArray) -> FloatArray:
+        """Return the log odds of each label, shape (n, K)."""
+        return self.logits(X)
+
+    def predict_proba(self, X: FloatArray) -> FloatArray:
+        """Return the probability of each label, shape (n, K); rows need not sum to 1."""
+        proba: FloatArray = expit(self.logits(X))
+        return proba
+
+    def predict(self, X: FloatArray) -> BoolArray:
+        """Return which labels have a probability above a half, shape (n, K)."""
+        return np.asarray(self.logits(X) > 0)
+
+
+class OneVsRestHead(ByLogOdds, LinearWeights, BaseEstimator):  # type: ignore[misc]
     """One logistic regression a label, all labels solved at once.
 
     Parameters
@@ -152,37 +173,6 @@ class OneVsRestHead(BaseEstimator):  # type: ignore[misc]
         X = checked_vectors(self, X)
         values: FloatArray = X @ self.coef_.T + self.intercept_
         return values
-
-    decision_function = logits
-
-    def predict_proba(self, X: FloatArray) -> FloatArray:
-        """Return the probability of each label, shape (n, K); rows need not sum to 1."""
-        proba: FloatArray = expit(self.logits(X))
-        return proba
-
-    def predict(self, X: FloatArray) -> BoolArray:
-        """Return which labels have a probability above a half, shape (n, K)."""
-        return np.asarray(self.logits(X) > 0)
-
-    def to_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return what was learned as named numeric arrays (without `classes_`)."""
-        check_is_fitted(self)
-        return {"coef": self.coef_, "intercept": self.intercept_, "C": np.array([self.C_])}
-
-    def from_tensors(self, tensors: Mapping[str, NDArray[Any]], classes: NDArray[Any]) -> Self:
-        """Restore what `to_tensors` gave, on an unfitted head of the same parameters.
-
-        Raises
-        ------
-        ValueError
-            The arrays do not fit each other or the classes.
-        """
-        coef, intercept = np.asarray(tensors["coef"]), np.asarray(tensors["intercept"])
-        if coef.ndim != 2 or coef.shape[:1] != intercept.shape or len(coef) != len(classes):
-            raise ValueError(f"{len(classes)} classes need as many rows, got {coef.shape}, {intercept.shape}")
-        self.classes_, self.coef_, self.intercept_ = np.asarray(classes), coef, intercept
-        self.C_, self.n_iter_, self.n_features_in_ = float(tensors["C"][0]), 0, coef.shape[1]
-        return self
 
 
 def fit_sigmoids(

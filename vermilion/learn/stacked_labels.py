@@ -7,20 +7,19 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from vermilion.learn.flat import checked_vectors
 from vermilion.learn.folds import row_keys
-from vermilion.learn.one_vs_rest import OneVsRestHead
+from vermilion.learn.one_vs_rest import ByLogOdds, OneVsRestHead
 from vermilion.types import BoolArray, FloatArray
 
 # The first layer's probabilities beside unit vectors, whose entries are about a twentieth.
 SCALE = 0.3
 
 
-class StackedHead(BaseEstimator):  # type: ignore[misc]
+class StackedHead(ByLogOdds, BaseEstimator):  # type: ignore[misc]
     """One-vs-rest on the vectors, and once more on the vectors with the first layer's probabilities.
 
     The second layer learns from probabilities of rows that the first had not seen (Godbole and Sarawagi, 2004;
@@ -97,17 +96,6 @@ class StackedHead(BaseEstimator):  # type: ignore[misc]
         """Return the log odds of each label, shape (n, K)."""
         X = checked_vectors(self, X)
         return self.second_.logits(_beside(X, self.first_.predict_proba(X)))
-
-    decision_function = logits
-
-    def predict_proba(self, X: FloatArray) -> FloatArray:
-        """Return the probability of each label, shape (n, K); rows need not sum to 1."""
-        proba: FloatArray = expit(self.logits(X))
-        return proba
-
-    def predict(self, X: FloatArray) -> BoolArray:
-        """Return which labels have a probability above a half, shape (n, K)."""
-        return np.asarray(self.logits(X) > 0)
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what was learned as named numeric arrays (without `classes_`)."""
