@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vermilion.errors import ExpertError
+from vermilion.errors import CapReachedError, ExpertError
 from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
 from vermilion.red.state import Asked
@@ -165,6 +165,30 @@ class Desk:
                 f" usable answer, the last because: {error}; nothing is lost, the same command asks again"
             )
         return found
+
+    def settle(
+        self, questions: Sequence[Question], step: int, *, closed: bool
+    ) -> tuple[dict[int, Verdict], str]:
+        """Ask, or where the step is closed look up what was answered; also where a cap comes first.
+
+        Returns
+        -------
+        verdicts : dict
+            By the question's place.
+        cap : str
+            What stopped the asking; empty where nothing did.
+
+        Raises
+        ------
+        PausedError, ExpertError
+            As `ask`.
+        """
+        if closed:
+            return self.known(questions), ""
+        try:
+            return self.ask(questions, step), ""
+        except CapReachedError as error:
+            return self.known(questions), str(error)
 
     def known(self, questions: Sequence[Question]) -> dict[int, Verdict]:
         """Return the verdicts that the store has, by the question's place."""

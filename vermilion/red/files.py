@@ -13,6 +13,7 @@ from vermilion.errors import InputError
 from vermilion.red.applying import note_end, with_changes
 from vermilion.red.examining import propose_changes
 from vermilion.red.folder import Folder
+from vermilion.red.hiring import expert_setup, hire
 from vermilion.red.outputs import write_outputs, write_text
 from vermilion.red.plan import Plan
 from vermilion.red.problem import Problem
@@ -32,7 +33,7 @@ from vermilion.world.pairs import refuse_mixed
 from vermilion.world.source import BadRows, shown
 from vermilion.world.tasks import infer_task
 
-LEFT_OUT, TRUST = "left_out.jsonl", "trust.json"
+TRUST = "trust.json"
 DECISIONS = ("jsonl", "csv", "parquet")
 
 
@@ -67,19 +68,13 @@ def run_files(
     _refuse_second(settings, setup, request)
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
     folder = Folder(request.out, request.store)
-    with folder.locked(), folder.open() as store:
-        if request.fresh:
-            store.clear()
-        if skipped is not None and skipped.count:
-            skipped.write(request.out / LEFT_OUT)
-            progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
+    with folder.at_work(progress, skipped, fresh=request.fresh) as store:
         claim(store, job, settings, str(request.out))
         job = with_changes(job, store)
         setup = _setup(request, settings, job)
-        hire = partial(_hire, settings.expert, setup)
         tools = Tools(
             encoder,
-            hire,
+            partial(hire, settings.expert, setup),
             store,
             folder.vectors,
             progress,
@@ -121,16 +116,7 @@ def _read(
 
 
 def _setup(request: Request, settings: RunSettings, job: Job) -> Setup:
-    return Setup(
-        labels=job.labels,
-        gold=_right_answers(job),
-        error=settings.expert_error,
-        seed=settings.seed,
-        folder=request.out,
-        base_url=settings.base_url,
-        prices=request.prices,
-        caps=settings.caps,
-    )
+    return expert_setup(request, settings, job.labels, _right_answers(job))
 
 
 def _right_answers(job: Job) -> dict[str, str]:
@@ -145,7 +131,7 @@ def _second(request: Request, settings: RunSettings, job: Job) -> Callable[[Prob
     if settings.second_expert is None or settings.trust == "off":
         return None
     setup = replace(_setup(request, settings, job), prices=request.second_prices)
-    return partial(_hire, settings.second_expert, setup)
+    return partial(hire, settings.second_expert, setup)
 
 
 def _refuse_second(settings: RunSettings, setup: Setup, request: Request) -> None:
@@ -176,12 +162,6 @@ def _decide(out: Path, progress: Progress, go_on: Callable[[Trust], bool], trust
         write_text(out / TRUST, json.dumps(trust.as_json(), indent=1, ensure_ascii=False) + "\n")
         progress.note(f"what is known of the expert lies in {out / TRUST}")
     return decided
-
-
-def _hire(spec: str, setup: Setup, problem: Problem) -> Expert:
-    """Make the expert that is named, now that it is known which labels are alike."""
-    rivals = problem.rivals() if setup.gold else {}
-    return load_expert(spec, replace(setup, labels=problem.labels, rivals=rivals))
 
 
 def _check_decisions(name: str) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vermilion.errors import InputError, StoreError
+from vermilion.red.progress import Progress
+from vermilion.world.source import BadRows
 from vermilion.world.store import Store
 
-STORE, VECTORS, LOCK = "run.sqlite", "vectors", ".lock"
+STORE, VECTORS, LOCK, LEFT_OUT = "run.sqlite", "vectors", ".lock", "left_out.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,23 @@ class Folder:
         if self.store is None:
             return Store.open(self.path / STORE)
         return Store.open(self.store, run=str((self.named or self.path).resolve()))
+
+    @contextmanager
+    def at_work(self, progress: Progress, left_out: BadRows | None, *, fresh: bool) -> Iterator[Store]:
+        """Open the store, other runs kept out; begin anew where asked to, and list the bad rows that were left out.
+
+        Raises
+        ------
+        InputError, StoreError
+            As `locked`.
+        """
+        with self.locked(), self.open() as store:
+            if fresh:
+                store.clear()
+            if left_out is not None and left_out.count:
+                left_out.write(self.path / LEFT_OUT)
+                progress.note(f"{left_out.count} bad rows left out, listed in {self.path / LEFT_OUT}")
+            yield store
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -16,7 +16,6 @@ from functools import cached_property
 import numpy as np
 
 from vermilion.config import RunSettings
-from vermilion.errors import CapReachedError
 from vermilion.learn import stopping
 from vermilion.learn.anytime import anytime_lower
 from vermilion.learn.certificate import clopper_pearson, extend
@@ -25,6 +24,7 @@ from vermilion.red.asking import Desk, to_question
 from vermilion.red.certifying import Audit, Population, Sample, Terms, certify
 from vermilion.red.out_of_scope import Drawn, Foreign, Watch
 from vermilion.red.outlook import Outlook, not_worth_it
+from vermilion.red.plan import budget_spent
 from vermilion.red.planning import AUDIT_LEAST, Planner, audit_size, most_options
 from vermilion.red.problem import Problem
 from vermilion.red.proposals import Model, Proposals, propose
@@ -283,8 +283,6 @@ class Loop:
 
     def _reason(self) -> str:
         """Return why no further round is worth it, or nothing."""
-        caps = self.settings.caps
-        capped = any(cap is not None for cap in (caps.max_calls, caps.max_tokens, caps.max_cost))
         if self.cap_hit:
             return f"cap: {self.cap_hit}"
         if self.budget == 0:
@@ -292,12 +290,7 @@ class Loop:
         if not self.state.doubts and not self.state.eligible(len(self.problem.labels)).any():
             return "all asked: no text is left to ask about"
         if self._room() <= 0:
-            planned = f"the {self.budget:,} questions"
-            return (
-                f"cap: {planned} it allows are asked"
-                if capped
-                else f"rounds: {planned} planned for are asked"
-            )
+            return budget_spent(self.settings.caps, self.budget)
         if self.state.doubts:
             return ""
         return not_worth_it(self.settings.worth, *self.gains) or "; ".join(stopping.met(self.history))
@@ -350,13 +343,11 @@ class Loop:
         kind = "choose" if step.kind == "audit" else self.settings.ask
         questions = [to_question(self.problem, asked, kind) for asked in step.asked]
         desk = self.desks[step.kind]
-        try:
-            verdicts = desk.known(questions) if closed else desk.ask(questions, number)
-        except CapReachedError as error:
-            self.cap_hit = str(error)
-            found = desk.known(questions)
-            step = step.only(sorted(found))
-            verdicts = {new: found[place] for new, place in enumerate(sorted(found))}
+        verdicts, cap = desk.settle(questions, number, closed=closed)
+        if cap:
+            self.cap_hit = cap
+            step = step.only(sorted(verdicts))
+            verdicts = {new: verdicts[place] for new, place in enumerate(sorted(verdicts))}
             self.store.put(_name(number), step.as_json())
         self.state.note_unlisted(step, verdicts, proposals.unlisted(step.asked))
         tally = self.state.apply(self.problem, step, verdicts, len(self.rounds))

@@ -94,3 +94,19 @@ def question_budget(settings: RunSettings, distinct: int, typical: Spend) -> int
     ]
     given = [bound for bound in bounds if bound is not None]
     return min([*given, distinct]) if given else round(DEFAULT_SHARE * distinct)
+
+
+def budget_spent(caps: Caps, budget: int) -> str:
+    """Return why a run stops when it has asked all that it planned for.
+
+    Examples
+    --------
+    >>> budget_spent(Caps(), 1000), budget_spent(Caps(max_calls=1000), 1000)
+    ('rounds: the 1,000 questions planned for are asked', 'cap: the 1,000 questions it allows are asked')
+    """
+    planned = f"the {budget:,} questions"
+    return (
+        f"rounds: {planned} planned for are asked"
+        if caps == Caps()
+        else f"cap: {planned} it allows are asked"
+    )

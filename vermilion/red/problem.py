@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,13 +103,30 @@ def lay_out(labelled: Texts, pool: Texts) -> Layout:
     given = {
         text: row_labels[0] for text, row_labels in zip(labelled.texts, labelled.labels or (), strict=True)
     }
+    return Layout(tuple(given), tuple(given.values()), *find_owners(given, pool))
+
+
+def find_owners(given: Iterable[str], pool: Texts) -> tuple[tuple[str, ...], IntArray]:
+    """Return the distinct pool texts that are not given, and for each pool row where its text is.
+
+    Parameters
+    ----------
+    given : iterable of str
+        The distinct labelled texts.
+
+    Returns
+    -------
+    open_texts : tuple of str
+    owner : ndarray of int, shape (n_pool_rows,)
+        As in `Problem`.
+    """
     given_place = {text: place for place, text in enumerate(given)}
     open_place: dict[str, int] = {}
     owner = np.empty(len(pool), dtype=np.int64)
     for row, text in enumerate(pool.texts):
         known = given_place.get(text)
         owner[row] = open_place.setdefault(text, len(open_place)) if known is None else -1 - known
-    return Layout(tuple(given), tuple(given.values()), tuple(open_place), owner)
+    return tuple(open_place), owner
 
 
 def build(

@@ -11,30 +11,24 @@ from vermilion.config import RunSettings
 from vermilion.errors import InputError
 from vermilion.red.card import render_model_card
 from vermilion.red.folder import Folder
+from vermilion.red.hiring import expert_setup, hire
 from vermilion.red.plan import Plan
-from vermilion.red.problem import Problem
 from vermilion.red.progress import Progress
 from vermilion.red.request import Request
 from vermilion.red.run import Tools, claim
 from vermilion.red.several_run import TASK, SeveralJob, SeveralResult, run_several
-from vermilion.types import Encoder, Expert, Label, Texts
+from vermilion.types import Encoder, Label, Texts
 from vermilion.world.data import read_texts
 from vermilion.world.data_writer import replacing, write_decisions
 from vermilion.world.encoders import load_encoder
 from vermilion.world.encoders_pairs import spec_for
-from vermilion.world.experts import Setup, load_expert, parse_spec, read_gold_labels
+from vermilion.world.experts import load_expert, parse_spec, read_gold_labels
 from vermilion.world.labels import write_labels
 from vermilion.world.models import save_model
 from vermilion.world.pairs import refuse_mixed
 from vermilion.world.source import BadRows
 
-LEFT_OUT, SUMMARY, MODEL, LABELS, AUDIT = (
-    "left_out.jsonl",
-    "summary.json",
-    "model",
-    "labels.yaml",
-    "audit.jsonl",
-)
+SUMMARY, MODEL, LABELS, AUDIT = "summary.json", "model", "labels.yaml", "audit.jsonl"
 
 
 def run_several_files(
@@ -64,19 +58,14 @@ def run_several_files(
     gold = read_gold_labels(path, pool, request.columns) if kind == "oracle" else None
     job = SeveralJob(labelled, pool, labels, gold)
     settings = replace(settings, encoder=spec_for(settings.encoder, labelled), task=TASK)
-    setup = _setup(request, settings, job)
+    setup = expert_setup(request, settings, labels, several=gold)
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
     folder = Folder(request.out, request.store)
-    with folder.locked(), folder.open() as store:
-        if request.fresh:
-            store.clear()
-        if skipped is not None and skipped.count:
-            skipped.write(request.out / LEFT_OUT)
-            progress.note(f"{skipped.count} bad rows left out, listed in {request.out / LEFT_OUT}")
+    with folder.at_work(progress, skipped, fresh=request.fresh) as store:
         claim(store, job.as_job(), settings, str(request.out))
-        hire = partial(_hire, settings.expert, setup)
-        tools = Tools(encoder, hire, store, folder.vectors, progress, approve)
+        expert = partial(hire, settings.expert, setup)
+        tools = Tools(encoder, expert, store, folder.vectors, progress, approve)
         result = run_several(job, settings, tools)
         if result is not None:
             write_several(result, encoder, request)
@@ -98,23 +87,6 @@ def refuse_settings(settings: RunSettings) -> None:
         if given:
             cure = "leave it out, or give each text one label"
             raise InputError("labels that exclude each other", "several labels a text", option, cure)
-
-
-def _setup(request: Request, settings: RunSettings, job: SeveralJob) -> Setup:
-    return Setup(
-        labels=job.labels,
-        several=job.gold,
-        error=settings.expert_error,
-        seed=settings.seed,
-        folder=request.out,
-        base_url=settings.base_url,
-        prices=request.prices,
-        caps=settings.caps,
-    )
-
-
-def _hire(spec: str, setup: Setup, problem: Problem) -> Expert:
-    return load_expert(spec, replace(setup, labels=problem.labels))
 
 
 def write_several(result: SeveralResult, encoder: Encoder, request: Request) -> None:

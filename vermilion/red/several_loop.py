@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vermilion.config import RunSettings
-from vermilion.errors import CapReachedError
 from vermilion.learn.certificate import Bounds, extend, share_right
 from vermilion.learn.label_thresholds import f1
 from vermilion.red.asking import MOST_EXAMPLES_EACH, Desk
+from vermilion.red.plan import budget_spent
 from vermilion.red.planning import audit_size
 from vermilion.red.record import Certificate, GroupCertificate, RoundRecord
 from vermilion.red.several_model import SeveralModel
@@ -192,12 +192,7 @@ class SeveralLoop:
             return "no questions: there is no expert, or nothing may be asked"
         if not self.state.open.any():
             return "all asked: no pair of a text and a label is left to ask about"
-        if self._room() > 0:
-            return ""
-        caps = self.settings.caps
-        capped = any(cap is not None for cap in (caps.max_calls, caps.max_tokens, caps.max_cost))
-        planned = f"the {self.budget:,} questions"
-        return f"cap: {planned} it allows are asked" if capped else f"rounds: {planned} planned for are asked"
+        return "" if self._room() > 0 else budget_spent(self.settings.caps, self.budget)
 
     def _room(self) -> int:
         """Return how many questions rounds may still ask, the audit set aside."""
@@ -253,13 +248,11 @@ class SeveralLoop:
         """Ask a step and take its answers in; where a cap comes first, cut the record to those."""
         questions = [self._question(row, label) for row, label in step.pairs]
         desk = self.desks[step.kind]
-        try:
-            verdicts = desk.known(questions) if closed else desk.ask(questions, number)
-        except CapReachedError as error:
-            self.cap_hit = str(error)
-            found = desk.known(questions)
-            step = step.only(sorted(found))
-            verdicts = {new: found[place] for new, place in enumerate(sorted(found))}
+        verdicts, cap = desk.settle(questions, number, closed=closed)
+        if cap:
+            self.cap_hit = cap
+            step = step.only(sorted(verdicts))
+            verdicts = {new: verdicts[place] for new, place in enumerate(sorted(verdicts))}
             self.store.put(_name(number), step.as_json())
         tally = self.state.apply(step, verdicts, len(self.rounds))
         self.steps.append(step)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vermilion.red.problem import Problem
+from vermilion.red.problem import Problem, find_owners
 from vermilion.types import BoolArray, FloatArray, IntArray, Label, Texts
 
 
@@ -31,13 +31,7 @@ def lay_out_several(labelled: Texts, pool: Texts) -> SeveralLayout:
     (('hello',), [0, -1, 0])
     """
     given = dict(zip(labelled.texts, labelled.labels or (), strict=True))
-    given_place = {text: place for place, text in enumerate(given)}
-    open_place: dict[str, int] = {}
-    owner = np.empty(len(pool), dtype=np.int64)
-    for row, text in enumerate(pool.texts):
-        known = given_place.get(text)
-        owner[row] = open_place.setdefault(text, len(open_place)) if known is None else -1 - known
-    return SeveralLayout(given, tuple(open_place), owner)
+    return SeveralLayout(given, *find_owners(given, pool))
 
 
 @dataclass(frozen=True, slots=True)
