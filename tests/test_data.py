@@ -34,6 +34,7 @@ from vermilion.world.data import (
     read_texts,
     write_decisions,
 )
+from vermilion.world.human import read_sheet
 
 USUAL = Columns()
 Save = Callable[[str, str | bytes], Path]
@@ -530,3 +531,12 @@ def test_the_data_hash_is_that_of_the_rows_as_json(
     lines = [json.dumps([id_, text, names if labelled else None]) + "\n" for id_, text, names in rows]
     expected = hashlib.sha256("".join(lines).encode()).hexdigest()
     assert data_hash(Texts(ids, texts, labels)) == expected
+
+
+def test_long_fields_of_one_reader_are_no_others_business(tmp_path: Path) -> None:
+    """The longest field is a setting of the process, and a person's sheet may have longer ones."""
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text(f"key,answer\nk,{'x' * 200_000}\n")
+    before = csv.field_size_limit()
+    assert len(read_sheet(sheet)[0]["answer"]) == 200_000
+    assert csv.field_size_limit() == before

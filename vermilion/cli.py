@@ -52,6 +52,14 @@ OutOfScope = Annotated[
     float | None, typer.Option(help="No label for what looks foreign; share of false alarms, as 0.05.")
 ]
 Workers = Annotated[int | None, typer.Option(help="Workers on Ray, a core each; else all cores.")]
+Labelled = Annotated[
+    str, typer.Argument(metavar="LABELLED", help="Labelled texts: .csv .tsv .jsonl .parquet, or - for stdin.")
+]
+LabelFile = Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")]
+Task = Annotated[str, typer.Option(help="auto, binary, multi-class, multi-label, pairs or hierarchical.")]
+LabelColumn = Annotated[str, typer.Option(help="Column of the labels.")]
+LabelSeparator = Annotated[str | None, typer.Option(help="Splits one cell into several labels, as ';'.")]
+TextColumn = Annotated[str, typer.Option(help="Column of the texts.")]
 TextA = Annotated[str, typer.Option(help="Column of the first text of each pair.")]
 TextB = Annotated[str, typer.Option(help="Column of the second text of each pair.")]
 
@@ -81,23 +89,16 @@ def root(
 
 @app.command()
 def run(
-    labelled: Annotated[
-        str,
-        typer.Argument(metavar="LABELLED", help="Labelled texts: .csv .tsv .jsonl .parquet, or - for stdin."),
-    ],
+    labelled: Labelled,
     pool: Annotated[str, typer.Argument(metavar="POOL", help="Texts to be labelled; the same formats.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for all results; a run is continued there.")],
-    labels: Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    labels: LabelFile = None,
+    text_column: TextColumn = "text",
     text_a_column: TextA = "text_a",
     text_b_column: TextB = "text_b",
-    label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
-    label_separator: Annotated[
-        str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
-    ] = None,
-    task: Annotated[
-        str, typer.Option(help="auto, binary, multi-class, multi-label, pairs or hierarchical.")
-    ] = "auto",
+    label_column: LabelColumn = "label",
+    label_separator: LabelSeparator = None,
+    task: Task = "auto",
     id_column: Annotated[str, typer.Option(help="Column of the ids; without it ids are row numbers.")] = "id",
     encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
     head: Annotated[
@@ -303,25 +304,18 @@ def _show(result: Result | SeveralResult, request: Request, *, as_json: bool) ->
 
 @app.command()
 def train(
-    labelled: Annotated[
-        str,
-        typer.Argument(metavar="LABELLED", help="Labelled texts: .csv .tsv .jsonl .parquet, or - for stdin."),
-    ],
+    labelled: Labelled,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the model; replaced where there is one.")],
-    labels: Annotated[str | None, typer.Option(help="labels.yaml: names, meanings, parents.")] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    labels: LabelFile = None,
+    text_column: TextColumn = "text",
     text_a_column: TextA = "text_a",
     text_b_column: TextB = "text_b",
-    label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
-    label_separator: Annotated[
-        str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
-    ] = None,
+    label_column: LabelColumn = "label",
+    label_separator: LabelSeparator = None,
     encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
     base_url: EncoderUrl = None,
     head: Annotated[str, typer.Option(help="auto, flat, subset or centroid.")] = "auto",
-    task: Annotated[
-        str, typer.Option(help="auto, binary, multi-class, multi-label, pairs or hierarchical.")
-    ] = "auto",
+    task: Task = "auto",
     imbalance: Annotated[
         str, typer.Option(help="Rare labels: auto, none, weights, oversample, undersample or smote.")
     ] = "auto",
@@ -367,7 +361,7 @@ def predict(
         str | None,
         typer.Option("--out", help="File to write: .jsonl .csv .parquet; else INPUT.labels.jsonl."),
     ] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_column: TextColumn = "text",
     text_a_column: TextA = "text_a",
     text_b_column: TextB = "text_b",
     id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
@@ -420,13 +414,11 @@ def evaluate(
         list[str] | None,
         typer.Option("--slice", help="Column to compare groups of texts by; may be repeated."),
     ] = None,
-    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_column: TextColumn = "text",
     text_a_column: TextA = "text_a",
     text_b_column: TextB = "text_b",
-    label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
-    label_separator: Annotated[
-        str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
-    ] = None,
+    label_column: LabelColumn = "label",
+    label_separator: LabelSeparator = None,
     id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
     base_url: EncoderUrl = None,
     out_of_scope: OutOfScope = None,
@@ -487,7 +479,7 @@ def encode(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="Texts of any number, or - for stdin.")],
     vectors: Annotated[Path, typer.Option(help="Folder of the vectors: OUT/vectors of a run.")],
     encoder: Annotated[str, typer.Option(help=ENCODER)] = "minilm",
-    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_column: TextColumn = "text",
     text_a_column: TextA = "text_a",
     text_b_column: TextB = "text_b",
     base_url: EncoderUrl = None,

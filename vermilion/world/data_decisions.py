@@ -15,6 +15,7 @@ import polars as pl
 
 from vermilion.errors import InputError
 from vermilion.world.pairs import gathered
+from vermilion.world.rows import longest_field
 
 FIELDS = ("id", "text", "label", "confidence", "source", "candidates")
 
@@ -107,8 +108,7 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _csv(path: Path) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(sys.maxsize)
-    with path.open(encoding="utf-8", newline="") as file:
+    with longest_field(sys.maxsize), path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             yield {**row, "label": row["label"] or None, "candidates": json.loads(row["candidates"])}
 

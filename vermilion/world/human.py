@@ -14,6 +14,7 @@ from vermilion.types import Meter, Question, Reply, Spend, Verdict, text_hash
 from vermilion.world.data_writer import replacing
 from vermilion.world.pairs import named
 from vermilion.world.prompts import NONE
+from vermilion.world.rows import longest_field
 from vermilion.world.source import shown
 
 QUESTIONS, HOW_TO, ANSWERS = "questions.csv", "questions.README.txt", ("answers.csv", "answers.jsonl")
@@ -214,10 +215,10 @@ def read_sheet(path: Path) -> list[dict[str, str]]:
     header = content.partition("\n")[0]
     # Where the decimal sign is a comma, spreadsheets write semicolons.
     delimiter = max(",;\t", key=header.count)
-    csv.field_size_limit(MAX_CELL)
     try:
-        reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter, restval="")
-        return [{name: value for name, value in row.items() if name is not None} for row in reader]
+        with longest_field(MAX_CELL):
+            reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter, restval="")
+            return [{name: value for name, value in row.items() if name is not None} for row in reader]
     except csv.Error as error:
         raise InputError("a CSV file", str(error), str(path), "save it again as CSV (UTF-8)") from None
 

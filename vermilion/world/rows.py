@@ -12,7 +12,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -193,6 +193,16 @@ def _csv_records(reader: Any, lines: Lines, source: Source) -> Iterator[tuple[in
             source.bad(row, "", wrong)
         elif cells:
             yield row, cells
+
+
+@contextmanager
+def longest_field(characters: int) -> Iterator[None]:
+    """Let CSV fields be so long for a while: the limit is one for the whole process."""
+    before = csv.field_size_limit(characters)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _csv_reason(error: csv.Error) -> str:
