@@ -51,6 +51,14 @@ class StoreError(VermilionError):
     """The run's store cannot be opened, is in use by another run, of a newer version, or damaged."""
 
 
+class JournalError(VermilionError):
+    """What was answered cannot be recorded (a full disk, another writer); what is not recorded is not answered."""
+
+
+class UnknownDecisionError(VermilionError):
+    """Feedback names a decision that this service never made."""
+
+
 class ModelError(VermilionError):
     """A model folder or a weights file is missing, damaged or not what its hash says."""
 
