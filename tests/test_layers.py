@@ -32,7 +32,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 DOORS: dict[str, tuple[str, ...]] = {
     "numpy": ("vermilion.*",),
     "scipy": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.world.encoders*"),
-    "threadpoolctl": ("vermilion.learn.threads", "vermilion.world.predictor"),
+    "threadpoolctl": ("vermilion.learn.threads",),
     "sklearn": ("vermilion.learn.*", "vermilion.choose.*", "vermilion.red.estimator"),
     "umap": ("vermilion.learn.subsets",),
     "imblearn": ("vermilion.learn.imbalance",),
