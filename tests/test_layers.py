@@ -40,7 +40,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     # database.py opens it for all; the others hold the tables and statements of one part each.
     "sqlalchemy": tuple(
         f"vermilion.world.{part}*"
-        for part in ("database", "store", "ledger", "registry", "keys", "rollouts", "feedback")
+        for part in ("database", "store", "ledger", "registry", "audit_log", "keys", "rollouts", "feedback")
     ),
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),

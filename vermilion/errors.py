@@ -59,6 +59,10 @@ class UnknownDecisionError(VermilionError):
     """Feedback names a decision that this service never made."""
 
 
+class ConflictError(VermilionError):
+    """Somebody else was first: what was to be changed is no longer what it was expected to be."""
+
+
 class ModelError(VermilionError):
     """A model folder or a weights file is missing, damaged or not what its hash says."""
 
