@@ -20,6 +20,7 @@ NAMES = {
     "imbalance": "rare labels: what each method makes of them, and whether auto finds the best",
     "multi-label": "several labels a text: thresholds for each, and what questions gain",
     "guarantees": "do certificates keep their promise, in simulated runs",
+    "service": "requests a second and latencies of the service, beside other ways to serve",
     "page": "write docs/benchmarks.md from the results",
     "environments": "make the peers' virtual environments",
 }

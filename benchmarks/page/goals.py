@@ -8,6 +8,7 @@ from enum import StrEnum
 from math import isinf
 
 from benchmarks.figures import ENCODER, LEVELS
+from benchmarks.page import service
 from benchmarks.page.measured import FEW, OURS, USUAL_ERROR, Contest, Measured, contests, is_peer
 from benchmarks.results import Row
 
@@ -19,6 +20,7 @@ PREDICT_ROWS, PREDICT_MIB = 1_000_000, 1536
 # An exponent up to here counts as linear: the clock of a shared machine does not know the second digit.
 LINEAR = 1.1
 SMALL_MINUTES = 10
+THREEFOLD, P95_MS, OVERHEAD = 3.0, 100.0, 0.2
 EVERY = ("every text", "every text, no examples")
 
 
@@ -63,6 +65,7 @@ def goals(measured: Measured) -> list[Goal]:
         *_memory(measured),
         *_linear(measured),
         _small(measured),
+        *_service(measured),
     ]
 
 
@@ -263,3 +266,23 @@ def _small(measured: Measured) -> Goal:
     minutes = sum(row["figures"]["seconds"] for row in measured.small) / 60
     figure = f"simulated expert: its runs took {minutes:.1f} minutes, encoding and installing not counted"
     return Goal(text, figure, State.REACHED if minutes < SMALL_MINUTES else State.MISSED)
+
+
+def _service(measured: Measured) -> Iterator[Goal]:
+    """Yield what the service under load was to reach."""
+    found = service.latest(measured.service)
+    own, plain = (found.get(name, {}) for name in (service.OURS, service.PLAIN))
+    times, latency, overhead = [], [], []
+    if "saturation" in own:
+        p95 = service.at_half(own)["p95_ms"]
+        latency = [(f"{p95} ms", p95 is not None and p95 < P95_MS)]
+    if "saturation" in own and plain.get("rate_within_p95"):
+        ratio = own["rate_within_p95"] / plain["rate_within_p95"]
+        times = [(f"{ratio:.1f} times", ratio >= THREEFOLD)]
+    if (share := service.overhead(found)) is not None:
+        overhead = [(f"{share:.0%}", share <= OVERHEAD)]
+    yield _judged("service: at least 3 times the plain way's requests a second at equal P95", times)
+    yield _judged("service: P95 under 100 ms at half of what it takes at most", latency)
+    yield _judged(
+        "service: at most 20 % more processor time a text than the bare encoder in batches", overhead
+    )

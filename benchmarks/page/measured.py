@@ -28,6 +28,7 @@ FILES = {
     "several_labels": "multi-label.jsonl",
     "pairs": "pairs.jsonl",
     "rare_labels": "imbalance.jsonl",
+    "service": "service.jsonl",
 }
 
 
@@ -47,6 +48,7 @@ class Measured:
     several_labels: Sequence[Row] = ()
     pairs: Sequence[Row] = ()
     rare_labels: Sequence[Row] = ()
+    service: Sequence[Row] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Measured:
