@@ -14,7 +14,10 @@ from sklearn import metrics as reference
 
 from vermilion.learn.bootstrap import draw
 from vermilion.learn.calibration_metrics import brier_score, expected_calibration_error
-from vermilion.learn.metrics import Judged, estimates, measure, order, statistics
+from vermilion.learn.judged import Judged
+from vermilion.learn.judged_one import OneLabel
+from vermilion.learn.judged_several import SeveralLabels
+from vermilion.learn.metrics import estimates, measure, order
 from vermilion.types import BoolArray, FloatArray
 
 LABELLED = [(120, 2), (200, 5), (300, 77), (1, 3), (5, 40)]
@@ -42,7 +45,7 @@ def single(n: int, n_labels: int, seed: int = 0, ties: bool = False) -> Judged:
     proba = np.exp(logits)
     proba = np.ceil(proba) if ties else proba
     proba /= proba.sum(axis=1, keepdims=True)
-    return Judged(true, proba.argmax(axis=1), proba)
+    return OneLabel(true, proba.argmax(axis=1), proba)
 
 
 def several(n: int, n_labels: int, seed: int = 0, ties: bool = False) -> Judged:
@@ -51,14 +54,14 @@ def several(n: int, n_labels: int, seed: int = 0, ties: bool = False) -> Judged:
     true = random.random((n, n_labels)) < min(0.3, 5 / n_labels)
     proba = np.clip(0.4 * true + 0.6 * random.random((n, n_labels)), 0, 1)
     proba = np.round(proba, 1) if ties else proba
-    return Judged(true, proba > 0.5, proba)
+    return SeveralLabels(true, proba > 0.5, proba)
 
 
 def values(judged: Judged, weights: FloatArray | None = None) -> dict[str, float]:
     """Return every metric without its interval, for rows that count so often."""
     own = np.ones(len(judged)) if weights is None else weights
     found: dict[str, float] = {}
-    for statistic in statistics(judged):
+    for statistic in judged.statistics():
         found |= dict(zip(statistic.names, statistic.at(own[None])[0].tolist(), strict=True))
     return found
 
@@ -175,7 +178,7 @@ def test_areas_on_rows_drawn_again_are_near_the_exact_ones() -> None:
 
 def test_where_one_label_alone_occurs_what_is_undefined_says_so() -> None:
     proba = np.array([[0.9, 0.1], [0.8, 0.2]])
-    found = estimates(measure(Judged(np.zeros(2, dtype=int), np.zeros(2, dtype=int), proba), rng(), 50))
+    found = estimates(measure(OneLabel(np.zeros(2, dtype=int), np.zeros(2, dtype=int), proba), rng(), 50))
     assert found["accuracy"].value == 1.0
     assert found["accuracy"].lower is not None
     assert found["accuracy"].lower < 0.5  # two texts prove little
@@ -187,7 +190,7 @@ def test_where_one_label_alone_occurs_what_is_undefined_says_so() -> None:
 
 def test_rows_without_a_predicted_label_are_wrong_and_no_precision_is_made_up() -> None:
     proba = np.full((4, 3), 1 / 3)
-    judged = Judged(np.array([0, 1, 2, 1]), np.full(4, -1), proba)
+    judged = OneLabel(np.array([0, 1, 2, 1]), np.full(4, -1), proba)
     found = estimates(measure(judged, rng(), 50))
     assert found["accuracy"].value == 0.0
     assert found["f1_micro"].value == 0.0
@@ -199,7 +202,7 @@ def test_rows_without_a_predicted_label_are_wrong_and_no_precision_is_made_up() 
 
 def test_several_labels_where_no_row_has_any_are_undefined_but_counted() -> None:
     nothing = np.zeros((5, 4), dtype=bool)
-    found = estimates(measure(Judged(nothing, nothing, np.full((5, 4), 0.2)), rng(), 50))
+    found = estimates(measure(SeveralLabels(nothing, nothing, np.full((5, 4), 0.2)), rng(), 50))
     assert found["subset_accuracy"].value == 1.0
     assert found["f1_macro"].value is None
     assert found["mrr"].value is None
@@ -208,7 +211,7 @@ def test_several_labels_where_no_row_has_any_are_undefined_but_counted() -> None
 
 def test_the_label_looked_for_is_as_in_scikit_learn() -> None:
     judged = single(200, 2)
-    judged = Judged(judged.true, judged.predicted, judged.proba, positive=1)
+    judged = OneLabel(judged.true, judged.predicted, judged.proba, positive=1)
     found = values(judged)
     assert_same(
         found,
@@ -236,9 +239,9 @@ def test_same_seed_same_bounds_and_metrics_hold_inside_their_bounds() -> None:
 
 def test_drawing_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = single(40, 3)
-    whole = draw(statistics(judged), 40, rng(1), 20)
+    whole = draw(judged.statistics(), 40, rng(1), 20)
     monkeypatch.setattr("vermilion.learn.bootstrap.CELLS", 120)
-    parts = draw(statistics(judged), 40, rng(1), 20)
+    parts = draw(judged.statistics(), 40, rng(1), 20)
     np.testing.assert_allclose(parts.resampled, whole.resampled, equal_nan=True)
 
 

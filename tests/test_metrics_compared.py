@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from vermilion.learn.metrics import Judged, measure
+from vermilion.learn.judged import Judged
+from vermilion.learn.judged_one import OneLabel
+from vermilion.learn.metrics import measure
 from vermilion.learn.metrics_compared import Comparison, compare
 
 
@@ -17,7 +19,7 @@ def two(n: int, seed: int, gain: float) -> tuple[Judged, Judged]:
     second = np.where(random.random(n) < 0.7, true, (true + 1) % 4)
     first = np.where(random.random(n) < gain, true, second)
     proba = np.full((n, 4), 0.25)
-    return Judged(true, first, proba), Judged(true, second, proba)
+    return OneLabel(true, first, proba), OneLabel(true, second, proba)
 
 
 def compared(first: Judged, second: Judged) -> Comparison:
@@ -48,7 +50,7 @@ def test_where_there_is_no_gain_few_p_values_are_small() -> None:
         random = np.random.default_rng(seed)
         true = random.integers(0, 2, 150)
         both = [
-            Judged(true, np.where(random.random(150) < 0.8, true, 1 - true), np.full((150, 2), 0.5))
+            OneLabel(true, np.where(random.random(150) < 0.8, true, 1 - true), np.full((150, 2), 0.5))
             for _ in "ab"
         ]
         small += compared(*both).differences["accuracy"].p_value < 0.05

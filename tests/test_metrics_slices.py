@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vermilion.learn.bootstrap import Estimate
-from vermilion.learn.metrics import Judged
+from vermilion.learn.judged import Judged
+from vermilion.learn.judged_one import OneLabel
 from vermilion.learn.metrics_slices import NOTHING, OTHERS, difference, groups_of, sliced, widest_gaps
 
 
@@ -13,7 +14,7 @@ def judged(n: int, share_right: float, seed: int = 0) -> Judged:
     random = np.random.default_rng(seed)
     true = random.integers(0, 3, n)
     predicted = np.where(random.random(n) < share_right, true, (true + 1) % 3)
-    return Judged(true, predicted, np.full((n, 3), 1 / 3))
+    return OneLabel(true, predicted, np.full((n, 3), 1 / 3))
 
 
 def test_every_row_is_in_one_group() -> None:
@@ -46,7 +47,7 @@ def test_a_gap_that_is_there_is_found_and_one_by_chance_is_not() -> None:
     good, bad = judged(400, 0.95, 1), judged(400, 0.7, 2)
     parts = ((good.true, bad.true), (good.predicted, bad.predicted), (good.proba, bad.proba))
     true, predicted, proba = (np.concatenate(part) for part in parts)
-    both = Judged(true, predicted, proba)
+    both = OneLabel(true, predicted, proba)
     rng = np.random.default_rng(0)
     found = sliced(both, {"good": np.arange(400), "bad": np.arange(400, 800)}, rng)
     gap = widest_gaps(found)[0]

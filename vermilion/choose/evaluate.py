@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from vermilion.choose.evaluation import Evaluation, Sliced
 from vermilion.choose.evaluation_page import render_evaluation
-from vermilion.choose.evaluation_pictures import mixed, pictures
+from vermilion.choose.evaluation_pictures import pictures
 from vermilion.choose.judging import judge
 from vermilion.choose.progress import Progress
 from vermilion.errors import InputError
 from vermilion.learn.decision_rules import Threshold, Thresholds, Tree
-from vermilion.learn.metrics import Judged, estimates, label_figures, measure, order
+from vermilion.learn.judged import Judged
+from vermilion.learn.metrics import estimates, measure, order
 from vermilion.learn.metrics_compared import compare
 from vermilion.learn.metrics_confusion import confusions
 from vermilion.learn.metrics_labels import Tally, label_scores
@@ -113,7 +114,7 @@ def _evaluation(
     for place, (column, values) in enumerate(cells.items()):
         groups = sliced(own, groups_of(values), np.random.default_rng([request.seed, place]))
         slices.append(Sliced(column, groups, widest_gaps(groups)))
-    names, tally = _names(saved.labels), label_figures(own).tally()
+    names, tally = _names(saved.labels), own.label_figures().tally()
     return Evaluation(
         model=request.model,
         test=texts.source,
@@ -125,7 +126,7 @@ def _evaluation(
         names=names,
         metrics={name: metrics[name] for name in order(tuple(metrics))},
         labels=label_scores(tally),
-        confusions=confusions(mixed(own), tally.true.astype(np.int64)),
+        confusions=confusions(own.mixed(), tally.true.astype(np.int64)),
         pictures=pictures(own, names),
         slices=tuple(slices),
         against=request.against,

@@ -9,9 +9,9 @@ from scipy.sparse import csr_array
 
 from vermilion.choose.evaluation import Pictures
 from vermilion.learn.calibration_metrics import ReliabilityBin, reliability
-from vermilion.learn.metrics import Judged
-from vermilion.learn.metrics_confusion import confusion_matrix, confusions, mixed_up
-from vermilion.learn.metrics_ranking import Curve, OneVsRest, precision_recall_points, roc_points
+from vermilion.learn.judged import Judged
+from vermilion.learn.metrics_confusion import confusions
+from vermilion.learn.metrics_ranking import Curve, precision_recall_points, roc_points
 from vermilion.types import BoolArray, FloatArray, IntArray
 
 # A curve each up to so many labels; beyond, all labels pooled and the ones that are ranked worst.
@@ -23,13 +23,6 @@ POOLED = "all labels"
 CELLS = 2_000_000
 # The confusion matrix is drawn whole up to so many labels; beyond, of those most mixed up.
 MATRIX = 24
-
-
-def mixed(judged: Judged) -> csr_array:
-    """Return which labels are taken for which, shape (K, K), sparse."""
-    if judged.multi_label:
-        return mixed_up(judged.true, judged.predicted)
-    return confusion_matrix(judged.true, judged.predicted, judged.proba.shape[1])
 
 
 def pictures(judged: Judged, names: Sequence[str]) -> Pictures:
@@ -50,8 +43,8 @@ def _curves(judged: Judged, names: Sequence[str]) -> tuple[dict[str, Curve], dic
 def _drawn(judged: Judged, names: Sequence[str]) -> list[tuple[str, FloatArray, BoolArray]]:
     """Return the name, scores and truth of each curve."""
     n_labels = judged.proba.shape[1]
-    if judged.positive is not None:
-        shown: Sequence[int] = [judged.positive]
+    if judged.looked_for is not None:
+        shown: Sequence[int] = [judged.looked_for]
     elif n_labels <= CURVES:
         shown = range(1, 2) if n_labels == 2 else range(n_labels)
     else:
@@ -62,8 +55,7 @@ def _drawn(judged: Judged, names: Sequence[str]) -> list[tuple[str, FloatArray, 
 
 def _worst(judged: Judged) -> list[int]:
     """Return the labels whose texts are ranked worst, of those with some texts."""
-    areas = OneVsRest.of(judged.proba, judged.true).roc
-    counts = judged.true.sum(axis=0) if judged.multi_label else np.bincount(judged.true, minlength=len(areas))
+    areas, counts = judged.areas().roc, judged.label_figures().tally().true
     ranked = np.argsort(np.where(counts >= LEAST_TEXTS, areas, np.nan), kind="stable")
     return [int(number) for number in ranked[:WORST] if counts[number] >= LEAST_TEXTS]
 
@@ -76,17 +68,15 @@ def _pooled(judged: Judged) -> tuple[FloatArray, BoolArray]:
 
 
 def _reliability(judged: Judged) -> tuple[ReliabilityBin, ...]:
-    if not judged.multi_label:
-        return reliability(judged.proba, judged.true)
-    # Each cell is a case of its own, with one probability: of the label being there.
-    return reliability(judged.proba.reshape(-1, 1), np.where(judged.true.ravel(), 0, -1))
+    sure, happened = judged.claims()
+    return reliability(sure.reshape(-1, 1), np.where(happened.ravel(), 0, -1))
 
 
 def _matrix(
     judged: Judged, names: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]] | None:
     """Return the confusion matrix, or that of the labels that are mixed up most, side by side with their rivals."""
-    counts = mixed(judged)
+    counts = judged.mixed()
     n_labels = counts.shape[0]
     shown = np.arange(n_labels) if n_labels <= MATRIX else _most_mixed(counts)
     if not len(shown):

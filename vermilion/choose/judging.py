@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from vermilion.choose.progress import Progress
 from vermilion.errors import InputError
 from vermilion.learn.decision_rules import Threshold, Tree
-from vermilion.learn.metrics import Judged
+from vermilion.learn.judged import Judged
+from vermilion.learn.judged_one import OneLabel
+from vermilion.learn.judged_several import SeveralLabels
+from vermilion.learn.judged_tree import OnePath
 from vermilion.types import BoolArray, FloatArray, IntArray, Label, Texts
 from vermilion.world.models import SavedModel
 from vermilion.world.pairs import all_pairs, split_pair
@@ -28,19 +30,37 @@ def judge(predictor: Predictor, texts: Texts, progress: Progress) -> Judged:
     InputError
         A text's label is none that the model knows, or it has several where the model gives one.
     """
+    _refuse_unknown(texts, predictor.model.labels)
+    if predictor.model.task == "multi-label":
+        return _several_labels(predictor, texts, progress)
+    return _one_label(predictor, texts, progress)
+
+
+def _several_labels(predictor: Predictor, texts: Texts, progress: Progress) -> SeveralLabels:
     model = predictor.model
-    multi_label = model.task == "multi-label"
-    true = _true(texts, model.labels, multi_label=multi_label)
+    true = _indicator(texts, model.labels)
+    proba, decided = _decided(predictor, texts, progress)
+    return SeveralLabels(true, decided, model.spread(proba))
+
+
+def _one_label(predictor: Predictor, texts: Texts, progress: Progress) -> OneLabel:
+    model = predictor.model
+    true = _numbers(texts, model.labels)
+    proba, decided = _decided(predictor, texts, progress)
+    predicted, wide = _deepest(model, decided), model.spread(proba)
+    if parents := _parents(model.labels):
+        return OnePath(true, predicted, wide, parents=parents)
+    if not isinstance(model.rule, Threshold):
+        return OneLabel(true, predicted, wide)
+    return OneLabel(true, predicted, wide, model.rule.positive, _queries(texts))
+
+
+def _decided(predictor: Predictor, texts: Texts, progress: Progress) -> tuple[FloatArray, BoolArray]:
+    """Return probabilities, and which labels the model gives each text; none where it looks too foreign."""
     proba, foreign = _probabilities(predictor, texts, progress)
-    decided = model.decide(proba)
+    decided = predictor.model.decide(proba)
     decided[foreign] = False
-    wide = model.spread(proba)
-    if multi_label:
-        return Judged(true, decided, wide)
-    predicted = _deepest(model, decided)
-    positive = model.rule.positive if isinstance(model.rule, Threshold) else None
-    queries = _queries(texts) if positive is not None else None
-    return Judged(true, predicted, wide, positive, _parents(model.labels), queries)
+    return proba, decided
 
 
 def _probabilities(predictor: Predictor, texts: Texts, progress: Progress) -> tuple[FloatArray, BoolArray]:
@@ -66,38 +86,40 @@ def _deepest(model: SavedModel, decided: BoolArray) -> IntArray:
     return np.where(decided.any(axis=1), np.where(decided, depths, 0.0).argmax(axis=1), -1)
 
 
-def _true(texts: Texts, labels: Sequence[Label], *, multi_label: bool) -> Any:
-    """Return the numbers of the texts' labels, or an indicator matrix."""
-    assert texts.labels is not None
+def _indicator(texts: Texts, labels: Sequence[Label]) -> BoolArray:
+    """Return which labels each text has, shape (n, K)."""
     number = {label.name: place for place, label in enumerate(labels)}
-    _refuse_unknown(texts, number)
-    if multi_label:
-        matrix = np.zeros((len(texts), len(labels)), dtype=np.bool_)
-        for row, names in enumerate(texts.labels):
-            matrix[row, [number[name] for name in names]] = True
-        return matrix
-    for row, names in enumerate(texts.labels):
+    matrix = np.zeros((len(texts), len(labels)), dtype=np.bool_)
+    for row, names in enumerate(texts.labels or ()):
+        matrix[row, [number[name] for name in names]] = True
+    return matrix
+
+
+def _numbers(texts: Texts, labels: Sequence[Label]) -> IntArray:
+    """Return the number of each text's one label, shape (n,)."""
+    number = {label.name: place for place, label in enumerate(labels)}
+    for row, names in enumerate(texts.labels or ()):
         if len(names) != 1:
             found = " + ".join(f"'{name}'" for name in names) or "none"
             raise InputError("one label, as the model gives", found, _place(texts, row), "mend the row")
-    return np.array([number[names[0]] for names in texts.labels], dtype=np.int64)
+    return np.array([number[name] for names in texts.labels or () for name in names], dtype=np.int64)
 
 
-def _refuse_unknown(texts: Texts, number: dict[str, int]) -> None:
-    unknown = [
-        (row, name) for row, names in enumerate(texts.labels or ()) for name in names if name not in number
-    ]
+def _refuse_unknown(texts: Texts, labels: Sequence[Label]) -> None:
+    names = [label.name for label in labels]
+    known = frozenset(names)
+    unknown = [(row, name) for row, own in enumerate(texts.labels or ()) for name in own if name not in known]
     if not unknown:
         return
     row, name = unknown[0]
-    close = difflib.get_close_matches(name, list(number), 1)
+    close = difflib.get_close_matches(name, names, 1)
     cure = f"did you mean '{close[0]}'? " if close else ""
     kinds = len({name for _, name in unknown})
     found = f"'{name}'" + (
         f" (and {len(unknown) - 1:,} more such rows, {kinds:,} labels in all)" * (len(unknown) > 1)
     )
     raise InputError(
-        f"one of the model's {len(number):,} labels",
+        f"one of the model's {len(names):,} labels",
         found,
         _place(texts, row),
         f"{cure}mend or remove these rows, or learn the labels first",

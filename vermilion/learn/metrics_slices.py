@@ -9,7 +9,8 @@ from math import sqrt
 import numpy as np
 
 from vermilion.learn.bootstrap import Estimate
-from vermilion.learn.metrics import Judged, headline
+from vermilion.learn.judged import Judged
+from vermilion.learn.metrics import headline
 from vermilion.types import IntArray
 
 # A group of fewer rows says little: 29 of 29 right still leaves room for 12 % wrong.
