@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from postgres import postgres
+from postgres import place, postgres
 
-__all__ = ["postgres"]
+__all__ = ["place", "postgres"]
 
 settings.register_profile("vermilion", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("vermilion")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 
 def postgres_user() -> dict[str, str | int]:
@@ -53,3 +54,18 @@ def postgres() -> Iterator[str]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give where an empty store may be: a path, or the URL of an emptied database."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "run.sqlite")
+        return
+    url = request.getfixturevalue("postgres")
+    yield url
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()

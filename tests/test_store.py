@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,21 +24,6 @@ from vermilion.world.store import Store
 
 QUESTION = Question("where is my card?", ("arrival", "loss"))
 WORST = Spend(1, 100, 20, 0.01)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Give where an empty store may be: a path, or the URL of an emptied database."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "run.sqlite")
-        return
-    url = request.getfixturevalue("postgres")
-    yield url
-    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-        connection.execute(sa.text("CREATE SCHEMA public"))
-    engine.dispose()
 
 
 def verdict(key: str, label: str | None = "arrival", cost: float = 0.0) -> tuple[Verdict, Question, int]:
