@@ -63,7 +63,7 @@ class Limits:
     content_types : frozenset of bytes
         Of bodies.
     without_keys : bool
-        As long as there is no key at all, let in whoever is on this machine.
+        Let in whoever is on this machine; see `check_exposure`.
     """
 
     body_bytes: int = 2**20
@@ -156,7 +156,7 @@ class Guard:
 
     async def _key(self, scope: Scope, head: Head) -> Key:
         token = head.token
-        if self._limits.without_keys and not len(self._keys):
+        if self._limits.without_keys and token is None:
             _refuse_other_sites(head)
             return NOBODY
         if self._keys.stale:

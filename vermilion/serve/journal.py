@@ -18,7 +18,6 @@ from typing import Any, Self
 
 from vermilion.errors import InputError, JournalError
 
-DAY = re.compile(r"\d{4}-\d\d-\d\d")
 WRITER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SEGMENT_BYTES = 256 * 2**20
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
