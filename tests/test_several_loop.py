@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vermilion.config import Caps, RunSettings
+from vermilion.learn.label_thresholds import f1
 from vermilion.learn.one_vs_rest import OneVsRestHead
 from vermilion.red.asking import Desk
 from vermilion.red.progress import Silent
@@ -52,7 +53,8 @@ def oracle(problem: SeveralProblem, error: float = 0.0) -> LabelsOracle:
 def make_model(problem: SeveralProblem) -> SeveralModel:
     """Return a fitted head with thresholds at one half."""
     head = OneVsRestHead(C=10.0).fit(problem.X_given, problem.Y_given)
-    return SeveralModel("one-vs-rest", head, None, np.full(4, 0.5), ())
+    said = head.predict_proba(problem.X_given)
+    return SeveralModel("one-vs-rest", head, None, np.full(4, 0.5), (), said)
 
 
 def run_loop(
@@ -120,14 +122,16 @@ def test_gold_scores_count_pool_rows() -> None:
 def test_the_certificate_says_what_it_is_of_and_holds(store: Store) -> None:
     problem = make_problem(n_open=120)
     outcome = run_loop(store, problem, 240)
-    certificate, (given,) = outcome.certificate, outcome.groups
+    certificate, (given, left) = outcome.certificate, outcome.groups
     assert certificate is not None
     assert problem.gold is not None
+    assert certificate.measure == "micro-F1"
     assert certificate.note.startswith("of 480 pairs of a distinct text and a label")
-    assert certificate.lower <= (outcome.decided == problem.gold).mean() <= 1
-    assert given.name == "labels given by the model"
-    assert given.n > 0
-    assert given.lower < given.upper
+    assert certificate.lower <= f1(problem.gold, outcome.decided, "micro") <= certificate.upper
+    assert (given.name, left.name) == ("labels given by the model", "labels not given by the model")
+    assert certificate.n == given.n + left.n == outcome.rounds[-1].asked
+    assert given.rows + left.rows + sum(len(step.pairs) for step in outcome.steps[:-1]) == 480
+    assert 0 < given.lower < given.upper
 
 
 class Stopped(LabelsOracle):
@@ -207,8 +211,8 @@ def test_a_pair_without_an_answer_is_not_asked_for_ever() -> None:
 
 
 def test_a_step_is_cut_to_what_was_asked() -> None:
-    step = PairStep("audit", ((0, 0), (0, 1), (1, 0)), (True, False, True), (0, 2), (1, 2), 0.05)
+    step = PairStep("audit", ((0, 0), (0, 1), (1, 0)), (True, False, True), (20, 80), 0.05)
     cut = step.only([1, 2])
     assert cut.pairs == ((0, 1), (1, 0))
     assert cut.proposed == (False, True)
-    assert (cut.given, cut.anywhere, cut.complete) == ((1,), (0, 1), False)
+    assert (cut.halves, cut.complete) == ((20, 80), False)

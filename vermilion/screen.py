@@ -30,6 +30,8 @@ from vermilion.types import Spend
 # Of a table that no terminal shows.
 WIDE = 200
 
+MEASURES = {"agreement": "agreement with the expert", "micro-F1": "micro-F1 by the expert's answers"}
+
 
 class RateColumn(ProgressColumn):
     """Steps a second."""
@@ -164,6 +166,13 @@ def show_table(
     wide.print(table, soft_wrap=False)
 
 
+def _gold(gold: dict[str, float]) -> str:
+    if "f1_micro" not in gold:
+        return f"{wording.percent(gold['agreement'])} agreement (simulation)"
+    f1 = ", ".join(f"{wording.percent(gold[f'f1_{kind}'])} {kind}-F1" for kind in ("micro", "macro"))
+    return f"{f1}, all labels right in {wording.percent(gold['agreement'])} of the texts (simulation)"
+
+
 def headlines(summary: Summary) -> list[tuple[str, str]]:
     """Return the figures that matter most, as name and value."""
     lines = [
@@ -181,7 +190,7 @@ def headlines(summary: Summary) -> list[tuple[str, str]]:
         lines.append(
             (
                 "certificate",
-                f"agreement with the expert at least {wording.percent_at_least(certificate.lower)}"
+                f"{MEASURES[certificate.measure]} at least {wording.percent_at_least(certificate.lower)}"
                 f" with {wording.level(certificate.confidence)} confidence (estimate "
                 f"{wording.percent(certificate.estimate)}, {certificate.n:,} random blind answers)",
             )
@@ -189,7 +198,7 @@ def headlines(summary: Summary) -> list[tuple[str, str]]:
     if summary.acceptance is not None:
         lines.append(("acceptance", acceptance_line(summary.acceptance, summary)))
     if summary.gold and "agreement" in summary.gold:
-        lines.append(("gold", f"{wording.percent(summary.gold['agreement'])} agreement (simulation)"))
+        lines.append(("gold", _gold(summary.gold)))
     if summary.rounds and (gain := summary.rounds[-1].gain_per_100_calls) is not None:
         dollar = summary.rounds[-1].gain_per_dollar
         more = f"; a dollar more {wording.gain_words(dollar)}" if dollar else ""

@@ -152,7 +152,8 @@ def trust_in(
     expert, second = experts
     first = ask(expert, checked.questions)
     some = checked.questions[:again]
-    reverse = [replace(question, options=question.options[::-1]) for question in some]
+    # Of a single option there is no other order.
+    reverse = [replace(one, options=one.options[::-1]) for one in some if len(one.options) > 1]
     right, places = checked.right(first), np.array(sorted(first), dtype=np.intp)
     head, disputed = checked.head_right[places], checked.disputed[places]
     return Trust(
@@ -162,7 +163,7 @@ def trust_in(
         _compared(right[~disputed], head[~disputed]),
         _said_none(checked, first),
         _changed(first, ask(AskedAgain(expert), some)) if again else None,
-        _changed(first, ask(expert, reverse)) if again else None,
+        _changed(first, ask(expert, reverse)) if reverse else None,
         _second(second, checked, first, ask(second, checked.questions)) if second is not None else None,
         _mixed_up(checked, first, {label.name: label.meaning for label in labels}),
     )

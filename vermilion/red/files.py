@@ -60,7 +60,8 @@ def run_files(
     skipped = BadRows() if request.skip_bad_rows else None
     labelled, labels = _read_labelled(request, settings, skipped)
     if infer_task(labelled, labels, settings.task) == TASK:
-        return run_several_files(request, settings, (progress, approve), (labelled, labels, skipped))
+        watching = (progress, approve, partial(_decide, request.out, progress, go_on))
+        return run_several_files(request, settings, watching, (labelled, labels, skipped))
     job = _read(request, settings, (labelled, labels, skipped))
     settings = replace(settings, encoder=spec_for(settings.encoder, job.labelled))
     setup = _setup(request, settings, job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,7 @@ import numpy as np
 from vermilion.config import Caps, RunSettings
 from vermilion.red.asking import Desk
 from vermilion.red.check import Checked, Size, trust_in
-from vermilion.red.planning import most_options
 from vermilion.red.problem import Problem
-from vermilion.red.training import Choice
 from vermilion.red.trust import Trust, advice
 from vermilion.types import Expert, Question, Spend, Verdict
 
@@ -35,12 +33,18 @@ class Checking:
     ----------
     budget : int
         Questions that the run plans for.
+    held_out : int
+        Labelled texts for which the head has an answer of its own.
+    pick : callable
+        Writes out questions about so many of those.
     second : Expert or None
     simulated : bool
         Whether a simulated expert is checked, too, which is free.
     """
 
     budget: int
+    held_out: int
+    pick: Callable[[int], Checked]
     second: Expert | None = None
     simulated: bool = False
 
@@ -77,19 +81,17 @@ def size_of_check(settings: RunSettings, budget: int, held_out: int) -> Size | N
     return None if settings.trust == "off" else Size.within(budget, held_out, capped=capped, experts=experts)
 
 
-def prepare(
-    problem: Problem, settings: RunSettings, choice: Choice, desk: Desk, checking: Checking
-) -> Prepared:
+def prepare(problem: Problem, settings: RunSettings, desk: Desk, checking: Checking) -> Prepared:
     """Have meanings written and the expert checked; a continued run finds both done, and asks nothing again."""
     if not is_model(problem, desk.expert):
         wanted = desk.expert.simulated and checking.simulated
-        trust = _trust(problem, settings, choice, desk, checking) if wanted else None
+        trust = _trust(problem, settings, desk, checking) if wanted else None
         return Prepared(problem, desk.expert, Spend(), trust)
     problem, expert = explain(problem, settings.caps, desk)
     desk = replace(desk, expert=expert)
     recorded = desk.store.get(PREPARED)
     if recorded is None:
-        trust = _trust(problem, settings, choice, desk, checking)
+        trust = _trust(problem, settings, desk, checking)
         recorded = {"trust": trust and trust.as_json(), "spent": asdict(desk.store.spent())}
         desk.store.put(PREPARED, recorded)
     elif recorded["trust"]:
@@ -98,14 +100,12 @@ def prepare(
     return Prepared(problem, expert, Spend(**recorded["spent"]), trust)
 
 
-def _trust(
-    problem: Problem, settings: RunSettings, choice: Choice, desk: Desk, checking: Checking
-) -> Trust | None:
+def _trust(problem: Problem, settings: RunSettings, desk: Desk, checking: Checking) -> Trust | None:
     """Check the expert, unless that is off, or there is no room for it; say what came out."""
     if settings.trust == "off":
         return None
     second = checking.second and _knowing(checking.second, problem)
-    size = size_of_check(settings, checking.budget, len(choice.held_out))
+    size = size_of_check(settings, checking.budget, checking.held_out)
     # Of a simulated expert, which costs nothing, only bad news is told; all of it is in the report.
     told = not desk.expert.simulated
     if size is None:
@@ -114,15 +114,13 @@ def _trust(
                 "the expert is not checked on labelled texts: too few of them, or too low a cap"
             )
         return None
-    options = most_options(settings, len(problem.labels))
-    checked = Checked.of(problem, choice, size.texts, options, settings.seed)
 
     def ask(expert: Expert, questions: Sequence[Question]) -> Mapping[int, Verdict]:
         if expert.simulated:
             return _answered_for_free(expert, questions)
         return replace(desk, expert=expert).ask(questions, STEP)
 
-    trust = trust_in((desk.expert, second), problem.labels, checked, size.again, ask)
+    trust = trust_in((desk.expert, second), problem.labels, checking.pick(size.texts), size.again, ask)
     if told or trust.judgement == "worse":
         desk.progress.note(advice(trust))
     return trust

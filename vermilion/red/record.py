@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vermilion.learn.worth import Gain
 from vermilion.red.trust import Trust
@@ -37,7 +37,10 @@ class RoundRecord:
     kappa : float or None
         Cohen's kappa between this round's model and the one before, on a random stop set.
     gold_agreement : float or None
-        Agreement of all decisions with the gold labels (simulation only).
+        Agreement of all decisions with the gold labels (simulation only); with several labels a text, the share of
+        texts with all labels right and none wrong.
+    gold_f1 : float or None
+        Micro-F1 by the gold labels, with several labels a text.
     seconds_fit, seconds_expert : float
     agreement_lower : float or None
         Lower bound of `agreement` by the random texts of all rounds so far, at the run's confidence in all rounds at
@@ -61,11 +64,16 @@ class RoundRecord:
     agreement_lower: float | None = None
     gain_per_100_calls: Gain | None = None
     gain_per_dollar: Gain | None = None
+    gold_f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Agreement with the expert is at least `lower`, with this confidence, by a random, blind audit."""
+    """Agreement with the expert is at least `lower`, with this confidence, by a random, blind audit.
+
+    `measure` names what is certified: agreement, the share of decisions that are the expert's; or micro-F1 of the
+    labels, the expert's answers being the truth.
+    """
 
     estimate: float
     lower: float
@@ -74,6 +82,7 @@ class Certificate:
     method: str
     n: int
     note: str = ""
+    measure: Literal["agreement", "micro-F1"] = "agreement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +91,11 @@ class GroupCertificate:
 
     Attributes
     ----------
-    kind : {"source", "labels"}
+    kind : {"source", "labels", "pairs"}
         What groups of this kind have in common; the bounds of all groups of a kind hold at once.
     name : str
     rows : int
-        Pool rows in the group.
+        Pool rows in the group; of pairs, the pairs of a text and a label.
     estimate : float or None
         None where the audit drew none of them.
     lower, upper : float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from vermilion.red import decisions as made
 from vermilion.red.asking import MOST_EXAMPLES, Desk
 from vermilion.red.calibrating import belief_in, calibrated
 from vermilion.red.carried import Carried, resume
+from vermilion.red.check import Checked
 from vermilion.red.examining import examine
 from vermilion.red.loop import Loop
 from vermilion.red.plan import Plan, question_budget
@@ -160,9 +162,10 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
         tools.store.put(IDENTITY, identity(job, settings))
     desk = Desk(expert, tools.store, tools.store.meter(settings.caps), tools.progress)
     second = tools.second(problem) if tools.second else None
-    checking = Checking(plan.budget, second, tools.oracle_knows_labelled)
-    prepared = prepare(problem, settings, choice, desk, checking)
-    _heed(prepared.trust, settings, tools)
+    pick = partial(_checked, problem, settings, choice)
+    checking = Checking(plan.budget, len(choice.held_out), pick, second, tools.oracle_knows_labelled)
+    prepared = prepare(problem, settings, desk, checking)
+    heed(prepared.trust, settings, tools)
     problem, desk = prepared.problem, replace(desk, expert=prepared.expert)
     training = replace(desk, meter=tools.store.meter(held_back(settings.caps)))
     budget = _budget(plan, settings, prepared)
@@ -186,8 +189,14 @@ def run(job: Job, settings: RunSettings, tools: Tools) -> Result | None:
     return Result(ran, summarise(ran, settings, account, data_hashes(job), judged))
 
 
-def _heed(trust: Trust | None, settings: RunSettings, tools: Tools) -> None:
-    """Stop before the pool is touched where the expert does not beat the head, and nobody lets it pass."""
+def heed(trust: Trust | None, settings: RunSettings, tools: Tools) -> None:
+    """Stop before the pool is touched where the expert does not beat the head, and nobody lets it pass.
+
+    Raises
+    ------
+    UntrustedExpertError
+        Neither the settings nor `go_on` let it pass.
+    """
     if trust is None or settings.trust != "stop" or not trust.advises_against or tools.store.get(ACCEPTED):
         return
     if not tools.go_on(trust):
@@ -196,6 +205,11 @@ def _heed(trust: Trust | None, settings: RunSettings, tools: Tools) -> None:
             " or go on with --trust warn"
         )
     tools.store.put(ACCEPTED, True)
+
+
+def _checked(problem: Problem, settings: RunSettings, choice: Choice, most: int) -> Checked:
+    """Return questions about labelled texts whose answer is known, with as many options as those about the pool."""
+    return Checked.of(problem, choice, most, most_options(settings, len(problem.labels)), settings.seed)
 
 
 def _encode(job: Job, tools: Tools) -> Problem:
@@ -270,17 +284,21 @@ def _question(problem: Problem, settings: RunSettings, place: int) -> Question:
 
 def _budget(plan: Plan, settings: RunSettings, prepared: Prepared) -> int:
     """Return how many questions are left for the loop, now that the check has shown what one takes."""
-    spent, caps = prepared.spent, settings.caps
-    if not spent.calls:
+    if not prepared.spent.calls:
         return plan.budget
+    left, typical = left_of(settings.caps, prepared.spent)
+    return question_budget(replace(settings, caps=left), plan.distinct, typical)
+
+
+def left_of(caps: Caps, spent: Spend) -> tuple[Caps, Spend]:
+    """Return what caps leave after `spent`, which has calls in it, and what one of these typically took."""
     tokens = spent.prompt_tokens + spent.completion_tokens
     left = Caps(
         None if caps.max_calls is None else max(caps.max_calls - spent.calls, 0),
         None if caps.max_tokens is None else max(caps.max_tokens - tokens, 0),
         None if caps.max_cost is None else max(caps.max_cost - spent.cost_usd, 0.0),
     )
-    typical = Spend(1, tokens // spent.calls, 0, spent.cost_usd / spent.calls)
-    return question_budget(replace(settings, caps=left), plan.distinct, typical)
+    return left, Spend(1, tokens // spent.calls, 0, spent.cost_usd / spent.calls)
 
 
 def held_back(caps: Caps) -> Caps:

@@ -16,7 +16,9 @@ from vermilion.red.plan import Plan
 from vermilion.red.progress import Progress
 from vermilion.red.request import Request
 from vermilion.red.run import Tools, claim
+from vermilion.red.several_audit import audit_rows
 from vermilion.red.several_run import TASK, SeveralJob, SeveralResult, run_several
+from vermilion.red.trust import Trust
 from vermilion.types import Encoder, Label, Texts
 from vermilion.world.data import read_texts
 from vermilion.world.data_writer import replacing, write_decisions
@@ -34,14 +36,14 @@ SUMMARY, MODEL, LABELS, AUDIT = "summary.json", "model", "labels.yaml", "audit.j
 def run_several_files(
     request: Request,
     settings: RunSettings,
-    watching: tuple[Progress, Callable[[Plan], bool]],
+    watching: tuple[Progress, Callable[[Plan], bool], Callable[[Trust], bool]],
     known: tuple[Texts, tuple[Label, ...], BadRows | None],
 ) -> SeveralResult | None:
     """Read the pool, run, write; nothing is written before all that was given is known to be usable.
 
     Parameters
     ----------
-    watching : tuple of (progress, callable that approves the plan)
+    watching : tuple of (progress, callable that approves the plan, callable that lets an expert pass)
     known : tuple of (labelled texts, labels, bad rows left out)
 
     Raises
@@ -49,7 +51,7 @@ def run_several_files(
     InputError
         Something given cannot be used.
     """
-    progress, approve = watching
+    progress, approve, go_on = watching
     labelled, labels, skipped = known
     refuse_settings(settings)
     kind, path = parse_spec(settings.expert)
@@ -58,18 +60,28 @@ def run_several_files(
     gold = read_gold_labels(path, pool, request.columns) if kind == "oracle" else None
     job = SeveralJob(labelled, pool, labels, gold)
     settings = replace(settings, encoder=spec_for(settings.encoder, labelled), task=TASK)
-    setup = expert_setup(request, settings, labels, several=gold)
+    setup = expert_setup(request, settings, labels, several=_right_answers(job))
     load_expert(settings.expert, setup)  # What it lacks is told before any work is done.
     encoder = load_encoder(settings.encoder, base_url=settings.base_url)
     folder = Folder(request.out, request.store)
     with folder.at_work(progress, skipped, fresh=request.fresh) as store:
         claim(store, job.as_job(), settings, str(request.out))
         expert = partial(hire, settings.expert, setup)
-        tools = Tools(encoder, expert, store, folder.vectors, progress, approve)
+        tools = Tools(
+            encoder, expert, store, folder.vectors, progress, approve, oracle_knows_labelled=True, go_on=go_on
+        )
         result = run_several(job, settings, tools)
         if result is not None:
             write_several(result, encoder, request)
     return result
+
+
+def _right_answers(job: SeveralJob) -> dict[str, frozenset[str]] | None:
+    """Return what an oracle knows: gold labels of the pool, and the given ones, on which it is checked."""
+    if job.gold is None:
+        return None
+    given = zip(job.labelled.texts, job.labelled.labels or (), strict=True)
+    return {text: frozenset(row) for text, row in given} | dict(job.gold)
 
 
 def refuse_settings(settings: RunSettings) -> None:
@@ -93,31 +105,11 @@ def write_several(result: SeveralResult, encoder: Encoder, request: Request) -> 
     """Write decisions, the audit, labels, model, and last the summary, which says that all is there."""
     out = request.out
     write_decisions(out / request.decisions, result.decisions)
-    write_decisions(out / AUDIT, audit_rows(result))
+    outcome = result.outcome
+    write_decisions(out / AUDIT, audit_rows(result.problem, outcome.steps, outcome.state))
     write_labels(out / LABELS, result.problem.labels)
     card = render_model_card(result.summary, result.problem.labels, encoder.digest)
     save_model(out / MODEL, result.model(encoder), card)
     with replacing(out / SUMMARY) as temporary:
         told = json.dumps(result.summary.as_dict(), indent=1, ensure_ascii=False) + "\n"
         temporary.write_text(told, encoding="utf-8")
-
-
-def audit_rows(result: SeveralResult) -> list[dict[str, object]]:
-    """Return what the last audit asked, one row a pair; `sample` says what the pair was drawn from."""
-    outcome, problem = result.outcome, result.problem
-    audits = [step for step in outcome.steps if step.kind == "audit"]
-    if not audits:
-        return []
-    step = audits[-1]
-    samples = (("given", step.given), ("all", step.anywhere))
-    return [
-        {
-            "text": problem.open_texts[step.pairs[place][0]],
-            "label": problem.labels[step.pairs[place][1]].name,
-            "given": step.proposed[place],
-            "answer": int(outcome.state.answers[step.pairs[place]]) > 0,
-            "sample": name,
-        }
-        for name, places in samples
-        for place in places
-    ]

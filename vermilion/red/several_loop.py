@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from vermilion.config import RunSettings
-from vermilion.learn.certificate import Bounds, extend, share_right
 from vermilion.learn.label_thresholds import f1
-from vermilion.red.asking import MOST_EXAMPLES_EACH, Desk
+from vermilion.red.asking import Desk
+from vermilion.red.certifying import Terms
 from vermilion.red.plan import budget_spent
-from vermilion.red.planning import audit_size
 from vermilion.red.record import Certificate, GroupCertificate, RoundRecord
+from vermilion.red.several_audit import Pair, PairAudit, PairPopulation, pair_audit_size
 from vermilion.red.several_model import SeveralModel
 from vermilion.red.several_problem import SeveralProblem
-from vermilion.red.several_state import NO, UNKNOWN, YES, PairState, PairStep
+from vermilion.red.several_state import PairState, PairStep
 from vermilion.red.state import Tally
-from vermilion.types import BoolArray, FloatArray, IntArray, Meter, Question
+from vermilion.types import BoolArray, FloatArray, Meter
 
 LEAST_ROUND = 20
 # A pair is uncertain where the less likely of "has it" and "has it not" has at least this probability.
 UNCERTAIN = 0.25
+EARLY_AUDITS = 2
 STEP = "step/"
-GIVEN = "labels given by the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,8 @@ class SeveralOutcome:
     ----------
     proba : ndarray of shape (n_open, K)
         Calibrated, by the last model.
-    certificate : Certificate or None
-        Of all pairs of a text and a label.
-    groups : tuple of GroupCertificate
-        What the audit proves of the labels given.
+    audit : PairAudit or None
+        The one that made the certificate.
     """
 
     state: PairState
@@ -51,10 +51,19 @@ class SeveralOutcome:
     proba: FloatArray
     rounds: tuple[RoundRecord, ...]
     steps: tuple[PairStep, ...]
-    certificate: Certificate | None
-    groups: tuple[GroupCertificate, ...]
+    audit: PairAudit | None
     stopped: str
     seconds: dict[str, float]
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What the last audit proves of all decisions."""
+        return self.audit.certificate if self.audit else None
+
+    @property
+    def groups(self) -> tuple[GroupCertificate, ...]:
+        """What it proves of the labels given, and of those not given."""
+        return self.audit.groups if self.audit else ()
 
     @property
     def capped(self) -> bool:
@@ -126,7 +135,9 @@ class SeveralLoop:
         self.tallies: list[Tally] = []
         self.rounds: list[RoundRecord] = []
         self.cap_hit = ""
-        self.examples = [np.flatnonzero(column) for column in problem.Y_given.T]
+        self.audit: PairAudit | None = None
+        self.delta_left = 1 - settings.confidence
+        self.limits = repr((settings.caps, settings.rounds, settings.target, settings.confidence, budget))
 
     @property
     def asked(self) -> int:
@@ -136,53 +147,63 @@ class SeveralLoop:
     def run(self) -> SeveralOutcome:
         """Go through the rounds; return how it ended."""
         recorded = len(self.store.names(STEP))
-        certificates: tuple[Certificate | None, tuple[GroupCertificate, ...]] = (None, ())
         for number in itertools.count():
             began = time.perf_counter()
-            proba = self._learn(last=self._last(number))
-            fitted = time.perf_counter() - began
+            self.audit = None  # it spoke of the model before
             reason = self._reason()
-            step = self._step(number, proba, reason)
+            proba, audits = self._learn(number, reason)
+            fitted = time.perf_counter() - began
+            step = self._audit(number, proba, reason) if audits else self._round(number, proba)
             if step is None:
                 self._record(proba, Tally(), (fitted, 0.0))
                 break
             began = time.perf_counter()
-            before = self.state.answers == UNKNOWN
-            step, tally = self._ask(number, step, closed=number + 1 < recorded)
+            closed = number + 1 < recorded
+            # Before the audit's answers, since it speaks of what was decided without them.
+            population = PairPopulation.of(self.model.rule.decide(proba), proba, self.state)
+            step, tally = self._ask(number, step, closed=closed)
             self._record(proba, tally, (fitted, time.perf_counter() - began))
             if step.kind == "audit":
-                reason = self._reason() if self.cap_hit else step.reason
-                if step.complete:
-                    certificates = self._certify(step, proba, before)
-                if number + 1 >= recorded and (self.cap_hit or not self._room_for_more()):
+                self._certify(step, population)
+                reason = self._ended(step)
+                if reason and not closed:
                     break
-        seconds = {
-            "fit": sum(record.seconds_fit for record in self.rounds),
-            "expert": sum(record.seconds_expert for record in self.rounds),
-        }
         return SeveralOutcome(
             self.state,
             self.model,
             proba,
             tuple(self.rounds),
             tuple(self.steps),
-            *certificates,
+            self.audit,
             reason,
-            seconds,
+            {
+                "fit": sum(record.seconds_fit for record in self.rounds),
+                "expert": sum(record.seconds_expert for record in self.rounds),
+            },
         )
 
-    def _last(self, number: int) -> bool:
-        """Tell whether no round follows: an audit does, if anything."""
-        recorded = self.store.get(_name(number))
-        return bool(self._reason()) if recorded is None else recorded["kind"] == "audit"
+    def _learn(self, number: int, reason: str) -> tuple[FloatArray, bool]:
+        """Fit on all that is known; return probabilities of all pairs, and whether an audit is next.
 
-    def _learn(self, *, last: bool) -> FloatArray:
-        """Fit on all that is known; return probabilities of all pairs. Scales and thresholds follow at the end."""
+        Before an audit scales and thresholds are fitted, too: it is to speak of the decisions as they will be.
+        """
         if self.steps:
             self.model.learn(self.problem, self.state)
-        if last and self.steps:
+        proba = self.model.predict_proba(self.problem.X_open)
+        recorded = self.store.get(_name(number))
+        audits = bool(reason) or self._promising(proba) if recorded is None else recorded["kind"] == "audit"
+        if audits and self.steps:
             self.model = self.model.settled(self.problem, self.state)
-        return self.model.predict_proba(self.problem.X_open)
+            proba = self.model.predict_proba(self.problem.X_open)
+        return proba, audits
+
+    def _promising(self, proba: FloatArray) -> bool:
+        """Tell whether an audit now would certify the target, were the model's probabilities right."""
+        early, size = sum(step.kind == "audit" for step in self.steps), pair_audit_size(self.budget)
+        if early >= EARLY_AUDITS or self._room() <= size:
+            return False
+        population = PairPopulation.of(self.model.rule.decide(proba), proba, self.state)
+        return population.promised(size, self.delta_left / 2) >= self.settings.target
 
     def _reason(self) -> str:
         """Return why no further round is worth it, or nothing."""
@@ -196,57 +217,53 @@ class SeveralLoop:
 
     def _room(self) -> int:
         """Return how many questions rounds may still ask, the audit set aside."""
-        return self.budget - audit_size(self.budget) - self.asked
+        return self.budget - pair_audit_size(self.budget) - self.asked
 
-    def _room_for_more(self) -> bool:
-        """Tell whether a continued run, under higher caps, may ask on after its audit."""
-        return self._room() > 0 and self.state.open.any().item()
+    def _round(self, number: int, proba: FloatArray) -> PairStep | None:
+        """Return the pairs to ask about, from the record if they are there."""
+        size = max(-(-(self.budget - pair_audit_size(self.budget)) // self.settings.rounds), LEAST_ROUND)
 
-    def _step(self, number: int, proba: FloatArray, reason: str) -> PairStep | None:
-        """Return what to ask now, from the record if it is there; None when nothing can be asked."""
+        def chosen() -> PairStep:
+            pairs = select_pairs(proba, self.state.open, min(size, self._room()))
+            return self._written("round", pairs, proba)
+
+        return self._kept(number, chosen)
+
+    def _audit(self, number: int, proba: FloatArray, reason: str) -> PairStep | None:
+        """Return the pairs that an audit draws; without a reason to end it leaves half of the error for a later one."""
+        size = min(pair_audit_size(self.budget), max(self.budget - self.asked, 0))
+
+        def drawn() -> PairStep:
+            population = PairPopulation.of(self.model.rule.decide(proba), proba, self.state)
+            pairs = population.draw(size, np.random.default_rng([self.settings.seed, 2, number]))
+            return replace(
+                self._written("audit", pairs, proba),
+                halves=tuple(int(half.sum()) for half in population.halves),
+                delta=self.delta_left if reason else self.delta_left / 2,
+                reason=reason,
+                limits=self.limits,
+            )
+
+        return self._kept(number, drawn)
+
+    def _written(self, kind: Literal["round", "audit"], pairs: Sequence[Pair], proba: FloatArray) -> PairStep:
+        said = self.model.rule.decide(proba)
+        return PairStep(kind, tuple(pairs), tuple(bool(said[pair]) for pair in pairs))
+
+    def _kept(self, number: int, make: Callable[[], PairStep]) -> PairStep | None:
+        """Return the recorded step, or make and record it; None when nothing can be asked."""
         recorded = self.store.get(_name(number))
         if recorded is not None:
             return PairStep.from_json(recorded)
-        said = self.model.rule.decide(proba)
-        if reason:
-            step = self._audit(number, said, reason)
-        else:
-            size = max(-(-(self.budget - audit_size(self.budget)) // self.settings.rounds), LEAST_ROUND)
-            pairs = select_pairs(proba, self.state.open, min(size, self._room()))
-            step = PairStep("round", tuple(pairs), tuple(bool(said[pair]) for pair in pairs))
+        step = make()
         if not step.pairs:
             return None
         self.store.put(_name(number), step.as_json())
         return step
 
-    def _audit(self, number: int, said: BoolArray, reason: str) -> PairStep:
-        """Draw half of an audit among the labels given, half among all pairs that the model decided."""
-        size = min(audit_size(self.budget), max(self.budget - self.asked, 0))
-        rng = np.random.default_rng([self.settings.seed, 2, number])
-        free = self.state.answers == UNKNOWN
-
-        def draw(cells: IntArray, count: int) -> list[int]:
-            found: list[int] = rng.choice(cells, size=min(count, len(cells)), replace=False).tolist()
-            return found
-
-        given = draw(np.flatnonzero(free & said), size // 2)
-        anywhere = draw(np.flatnonzero(free), size - len(given))
-        cells = sorted({*given, *anywhere})
-        place = {cell: place for place, cell in enumerate(cells)}
-        pairs = tuple(divmod(cell, len(self.problem.labels)) for cell in cells)
-        return PairStep(
-            "audit",
-            pairs,
-            tuple(bool(said[pair]) for pair in pairs),
-            tuple(sorted(place[cell] for cell in given)),
-            tuple(sorted(place[cell] for cell in anywhere)),
-            1 - self.settings.confidence,
-            reason=reason,
-        )
-
     def _ask(self, number: int, step: PairStep, *, closed: bool) -> tuple[PairStep, Tally]:
         """Ask a step and take its answers in; where a cap comes first, cut the record to those."""
-        questions = [self._question(row, label) for row, label in step.pairs]
+        questions = [self.problem.question(row, label) for row, label in step.pairs]
         desk = self.desks[step.kind]
         verdicts, cap = desk.settle(questions, number, closed=closed)
         if cap:
@@ -259,61 +276,29 @@ class SeveralLoop:
         self.tallies.append(tally)
         return step, tally
 
-    def _question(self, row: int, label: int) -> Question:
-        """Write out: is this label right? With the nearest labelled texts that have it."""
-        problem, rows = self.problem, self.examples[label]
-        near = rows[np.argsort(-(problem.X_given[rows] @ problem.X_open[row]), kind="stable")]
-        name = problem.labels[label].name
-        shown = tuple((problem.given_texts[place], name) for place in near[:MOST_EXAMPLES_EACH].tolist())
-        return Question(problem.open_texts[row], (name,), "validate", shown)
+    def _certify(self, step: PairStep, population: PairPopulation) -> None:
+        """Make out the certificate of a complete audit; one that a cap cut short says nothing."""
+        # A last audit spends all that is left; a run continued after it certifies anew.
+        self.delta_left = self.delta_left - step.delta or 1 - self.settings.confidence
+        if not step.complete:
+            return
+        settings, expert = self.settings, self.desks["audit"].expert
+        note = ""
+        if expert.worst_case(self.problem.question(*step.pairs[0])).prompt_tokens:
+            note = f"A model answered the audit, too: its truth is that of {expert.name}, not of people"
+        terms = Terms(settings.target, settings.confidence, step.delta, note)
+        self.audit = population.certify(step, self.state.answers, terms)
 
-    def _certify(
-        self, step: PairStep, proba: FloatArray, free: BoolArray
-    ) -> tuple[Certificate | None, tuple[GroupCertificate, ...]]:
-        """Bound the share of right pairs, and of right labels among those given, as they were before the audit."""
-        said = self.model.rule.decide(proba)
-        delta = step.delta / 2  # both bounds hold at once
-        rows, known = int(free.sum()), int((~free).sum())
-        bounds = self._bounds(free, said, proba, [step.pairs[place] for place in step.anywhere], delta)
-        note = (
-            f"of {free.size:,} pairs of a distinct text and a label: {known:,} that the expert answered before are"
-            " right by definition; the audit is a random sample of the others, of which most are labels that a text"
-            " plainly has not. What is right among the labels given stands below"
-        )
-        certificate = Certificate(
-            extend(bounds.estimate, rows, known),
-            extend(bounds.lower, rows, known),
-            extend(bounds.upper, rows, known),
-            self.settings.confidence,
-            bounds.method,
-            bounds.n,
-            note,
-        )
-        own = self._bounds(free & said, said, proba, [step.pairs[place] for place in step.given], delta)
-        group = GroupCertificate(
-            "source",
-            GIVEN,
-            int((free & said).sum()),
-            own.estimate if own.n else None,
-            own.lower,
-            own.upper,
-            own.n,
-            own.method,
-        )
-        return certificate, (group,)
-
-    def _bounds(
-        self, among: BoolArray, said: BoolArray, proba: FloatArray, pairs: list[tuple[int, int]], delta: float
-    ) -> Bounds:
-        """Bound the share of these pairs that are right, by those drawn; one without an answer is not."""
-        drawn = np.zeros(among.shape, dtype=np.bool_)
-        drawn[tuple(np.array(pairs, dtype=np.intp).reshape(-1, 2).T)] = True
-        right = np.where(said, self.state.answers == YES, self.state.answers == NO)
-        sure = np.where(said, proba, 1 - proba)
-        return share_right(right[among & drawn], sure[among].astype(np.float64), drawn[among], delta)
+    def _ended(self, step: PairStep) -> str:
+        """Return why the run ends with this audit, or nothing."""
+        if self.audit and self.audit.certificate.lower >= self.settings.target:
+            return "target: certified"
+        # Under other limits there may be room for more than this audit.
+        return step.reason if step.limits == self.limits and not self.cap_hit else self._reason()
 
     def _record(self, proba: FloatArray, tally: Tally, seconds: tuple[float, float]) -> None:
         unsure = np.minimum(proba, 1 - proba) > UNCERTAIN
+        gold = gold_scores(self.problem, self.state.decided(self.model.rule.decide(proba))) or {}
         record = RoundRecord(
             round=len(self.rounds),
             uncertain=int((unsure & self.state.open).any(axis=1).sum()),
@@ -322,16 +307,13 @@ class SeveralLoop:
             agreement=None,
             calls=self.asked,
             cost_usd=sum(one.cost_usd for one in self.tallies),
-            gold_agreement=self._gold(proba).get("agreement"),
+            gold_agreement=gold.get("agreement"),
             seconds_fit=seconds[0],
             seconds_expert=seconds[1],
+            gold_f1=gold.get("f1_micro"),
         )
         self.rounds.append(record)
         self.progress.round(record)
-
-    def _gold(self, proba: FloatArray) -> dict[str, float]:
-        decided = self.state.decided(self.model.rule.decide(proba))
-        return gold_scores(self.problem, decided) or {}
 
 
 def gold_scores(problem: SeveralProblem, decided: BoolArray) -> dict[str, float] | None:

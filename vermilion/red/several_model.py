@@ -31,6 +31,8 @@ class SeveralModel:
     scaling : LabelScaling or None
     thresholds : ndarray of shape (K,)
     trials : tuple of LabelTrial
+    held_out : ndarray of shape (n_given, K)
+        What it says of the labelled texts that it has not learned from, calibrated.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class SeveralModel:
     scaling: LabelScaling | None
     thresholds: FloatArray
     trials: tuple[LabelTrial, ...]
+    held_out: FloatArray
 
     @classmethod
     def chosen(cls, problem: SeveralProblem, seed: int) -> Self:
@@ -46,7 +49,7 @@ class SeveralModel:
         choice = choose_label_head(problem.X_given, problem.Y_given, tried, clock=time.perf_counter)
         head: Any = choice.head
         head.fit(problem.X_given, problem.Y_given)
-        return cls(choice.kind, head, choice.scaling, choice.thresholds, choice.trials)
+        return cls(choice.kind, head, choice.scaling, choice.thresholds, choice.trials, choice.proba)
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Return calibrated probabilities, shape (n, K)."""
@@ -78,7 +81,8 @@ class SeveralModel:
         model = replace(self, scaling=scaling)
         held_out = said if scaling is None else scaling.apply(said)
         alike = model.predict_proba(problem.X_open) if len(problem.X_open) >= n else None
-        return replace(model, thresholds=fit_thresholds(held_out, problem.Y_given, alike))
+        thresholds = fit_thresholds(held_out, problem.Y_given, alike)
+        return replace(model, thresholds=thresholds, held_out=held_out)
 
 
 @dataclass(frozen=True, slots=True)

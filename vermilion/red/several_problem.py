@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vermilion.red.asking import MOST_EXAMPLES_EACH
 from vermilion.red.problem import Problem, find_owners
-from vermilion.types import BoolArray, FloatArray, IntArray, Label, Texts
+from vermilion.types import BoolArray, FloatArray, IntArray, Label, Question, Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,24 @@ class SeveralProblem:
     def weights(self) -> IntArray:
         """Pool rows that each open text stands for, shape (n_open,)."""
         return np.bincount(self.owner[self.owner >= 0], minlength=len(self.open_texts))
+
+    def question(self, place: int, label: int) -> Question:
+        """Write out: is this label right for the open text of a place from 0, or the given text of a place -1 - p?
+
+        With the nearest labelled texts that have the label; no text is an example in its own question.
+        """
+        text, x = (
+            (self.open_texts[place], self.X_open[place])
+            if place >= 0
+            else (self.given_texts[-1 - place], self.X_given[-1 - place])
+        )
+        rows = np.flatnonzero(self.Y_given[:, label])
+        rows = rows[rows != -1 - place]
+        near = rows[np.argsort(-(self.X_given[rows] @ x), kind="stable")][:MOST_EXAMPLES_EACH]
+        name = self.labels[label].name
+        return Question(
+            text, (name,), "validate", tuple((self.given_texts[row], name) for row in near.tolist())
+        )
 
     def one_by_one(self) -> Problem:
         """Return the same with a row for each label of a labelled text: what meanings are written from."""

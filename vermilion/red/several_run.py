@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -13,15 +13,28 @@ import numpy as np
 from vermilion.config import Caps, RunSettings
 from vermilion.learn.candidates import SHOWN_CANDIDATES
 from vermilion.red.asking import MOST_EXAMPLES_EACH, Desk
+from vermilion.red.check import Checked
 from vermilion.red.plan import DEFAULT_SHARE, Plan, question_budget
-from vermilion.red.preparing import explain, is_model
+from vermilion.red.preparing import Checking, Prepared, prepare, size_of_check
 from vermilion.red.record import HeadTrial, Summary
-from vermilion.red.run import IDENTITY, Job, Tools, data_hashes, encode_parts, held_back, identity
+from vermilion.red.run import (
+    IDENTITY,
+    Job,
+    Tools,
+    data_hashes,
+    encode_parts,
+    heed,
+    held_back,
+    identity,
+    left_of,
+)
+from vermilion.red.several_check import pairs_to_check
 from vermilion.red.several_loop import SeveralLoop, SeveralOutcome, gold_scores
 from vermilion.red.several_model import SeveralModel
 from vermilion.red.several_problem import SeveralProblem, build_several, lay_out_several
 from vermilion.red.several_state import NO, YES
-from vermilion.red.summary import shown_settings, versions
+from vermilion.red.summary import Account, shown_settings, versions
+from vermilion.red.trust import Trust
 from vermilion.types import Encoder, Expert, Label, Question, Source, Spend, Texts
 from vermilion.world.models import SavedModel
 
@@ -83,6 +96,8 @@ def run_several(job: SeveralJob, settings: RunSettings, tools: Tools) -> Several
     ------
     PausedError
         When people's answers are awaited; the same call goes on.
+    UntrustedExpertError
+        When the expert does worse than the head on labelled texts, unless the settings or `go_on` let it pass.
     """
     clock = time.perf_counter()
     problem = _encoded(job, tools)
@@ -95,16 +110,12 @@ def run_several(job: SeveralJob, settings: RunSettings, tools: Tools) -> Several
         return None
     tools.store.put(IDENTITY, identity(job.as_job(), settings))
     desk = Desk(expert, tools.store, tools.store.meter(settings.caps), tools.progress)
-    spent = Spend()
-    if plan.budget and is_model(problem.one_by_one(), expert):
-        explained, knowing = explain(problem.one_by_one(), settings.caps, desk)
-        problem, desk = replace(problem, labels=explained.labels), replace(desk, expert=knowing)
-        spent = _spent_before(tools)
-        tools.progress.note(
-            "the expert is not checked on labelled texts: a run with several labels a text has no check"
-        )
+    prepared = _prepared(problem, settings, model, desk, (plan.budget, tools.oracle_knows_labelled))
+    heed(prepared.trust, settings, tools)
+    problem, desk = replace(problem, labels=prepared.problem.labels), replace(desk, expert=prepared.expert)
     training = replace(desk, meter=tools.store.meter(held_back(settings.caps)))
-    loop = SeveralLoop(problem, settings, model, training, desk.meter, max(plan.budget - spent.calls, 0))
+    budget = _budget(plan, problem, settings, prepared.spent)
+    loop = SeveralLoop(problem, settings, model, training, desk.meter, budget)
     outcome = loop.run()
     seconds = {
         "encode": encoded - clock,
@@ -113,18 +124,23 @@ def run_several(job: SeveralJob, settings: RunSettings, tools: Tools) -> Several
         "total": time.perf_counter() - clock,
     }
     decisions = list(decided_rows(problem, outcome, job.pool))
-    calls = loop.asked + spent.calls
-    told = (calls, tools.store.spent(), seconds, decisions)
-    return SeveralResult(problem, outcome, decisions, _summary(job, problem, settings, outcome, expert, told))
+    account = Account(loop.asked + prepared.spent.calls, tools.store.spent(), seconds)
+    judged = (expert.name, expert.simulated, prepared.trust)
+    summary = _summary(job, problem, settings, (outcome, decisions), account, judged)
+    return SeveralResult(problem, outcome, decisions, summary)
 
 
-def _spent_before(tools: Tools) -> Spend:
-    """Return what meanings took, also where the run is continued."""
-    recorded = tools.store.get("prepared")
-    if recorded is None:
-        recorded = asdict(tools.store.spent())
-        tools.store.put("prepared", recorded)
-    return Spend(**recorded)
+def _prepared(
+    problem: SeveralProblem, settings: RunSettings, model: SeveralModel, desk: Desk, checked: tuple[int, bool]
+) -> Prepared:
+    """Have meanings written and the expert checked; `checked` is (questions planned for, whether an oracle is, too)."""
+
+    def pick(most: int) -> Checked:
+        return pairs_to_check(problem, model.held_out, most, settings.seed)
+
+    budget, simulated = checked
+    checking = Checking(budget, len(problem.given_texts), pick, simulated=simulated)
+    return prepare(problem.one_by_one(), settings, desk, checking)
 
 
 def _encoded(job: SeveralJob, tools: Tools) -> SeveralProblem:
@@ -141,10 +157,10 @@ def _plan(
     expert, kind = who
     worst, usual = (expert.worst_case(_longest(problem, share)) for share in (1.0, 0.5))
     typical = Spend(1, usual.prompt_tokens // 4, usual.completion_tokens // 4, usual.cost_usd / 4)
-    cells = len(problem.open_texts) * len(problem.labels)
-    budget = question_budget(settings, cells, typical)
-    if settings.caps == Caps():
-        budget = min(budget, round(DEFAULT_SHARE * len(problem.open_texts)))
+    budget = _questions(problem, settings, typical)
+    # Under a cap the check takes its part of the budget; otherwise it comes on top.
+    uncapped = settings.caps == Caps() and worst.prompt_tokens > 0
+    check = size_of_check(settings, budget, len(problem.given_texts)) if uncapped else None
     return Plan(
         texts=len(job.pool),
         distinct=len(problem.open_texts),
@@ -157,7 +173,24 @@ def _plan(
         worst=worst,
         caps=settings.caps,
         encode_seconds=seconds,
+        checked=check.questions() if check else 0,
     )
+
+
+def _questions(problem: SeveralProblem, settings: RunSettings, typical: Spend) -> int:
+    """Return how many questions are planned for, if one typically takes so much."""
+    budget = question_budget(settings, problem.Y_given.shape[1] * len(problem.open_texts), typical)
+    if settings.caps == Caps():
+        budget = min(budget, round(DEFAULT_SHARE * len(problem.open_texts)))
+    return budget
+
+
+def _budget(plan: Plan, problem: SeveralProblem, settings: RunSettings, spent: Spend) -> int:
+    """Return how many questions are left for the loop, now that the check has shown what one takes."""
+    if not spent.calls:
+        return plan.budget
+    left, typical = left_of(settings.caps, spent)
+    return _questions(problem, replace(settings, caps=left), typical)
 
 
 def _longest(problem: SeveralProblem, share: float) -> Question:
@@ -214,11 +247,11 @@ def _summary(
     job: SeveralJob,
     problem: SeveralProblem,
     settings: RunSettings,
-    outcome: SeveralOutcome,
-    expert: Expert,
-    told: tuple[int, Spend, dict[str, float], list[dict[str, Any]]],
+    ended: tuple[SeveralOutcome, list[dict[str, Any]]],
+    account: Account,
+    expert: tuple[str, bool, Trust | None],
 ) -> Summary:
-    calls, spent, seconds, decisions = told
+    (outcome, decisions), spent, (name, simulated, trust) = ended, account.spent, expert
     counts = Counter(row["source"] for row in decisions)
     return Summary(
         texts=len(problem.owner),
@@ -226,19 +259,20 @@ def _summary(
         encoder=settings.encoder,
         head=outcome.model.kind,
         rounds=outcome.rounds,
-        calls=calls,
+        calls=account.calls,
         tokens={"prompt": spent.prompt_tokens, "completion": spent.completion_tokens},
         cost_usd=spent.cost_usd,
-        seconds={part: round(value, 3) for part, value in seconds.items()},
+        seconds={part: round(value, 3) for part, value in account.seconds.items()},
         decisions={source: counts[source] for source in get_args(Source)},
         certificate=outcome.certificate,
         groups=outcome.groups,
         stopped=outcome.stopped,
-        expert=expert.name,
-        simulated=expert.simulated,
+        expert=name,
+        simulated=simulated,
         unique_texts=len(problem.open_texts),
         labelled=len(problem.given_texts),
         gold=gold_scores(problem, outcome.decided),
+        trust=trust,
         heads_compared=tuple(
             HeadTrial(t.head, t.params, np.nan, np.nan, t.log_loss, round(t.seconds, 3), t.chosen)
             for t in outcome.model.trials

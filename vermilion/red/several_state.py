@@ -23,24 +23,26 @@ class PairStep:
     pairs : tuple of (open text, label number)
     proposed : tuple of bool
         Whether the model, when it was asked, would have given the text that label.
-    given, anywhere : tuple of int
-        Of an audit: places of the pairs that were drawn among the labels given, and among all pairs.
+    halves : tuple of int
+        Of an audit: how many labels the model gave, and how many it did not, that it was drawn from.
     delta : float
-        An audit's bounds fail with at most this probability, all together.
+        Each bound of an audit fails with at most this probability.
     complete : bool
         Whether all was asked that was chosen; False where a cap came first.
     reason : str
-        Why this audit is the last.
+        Why this audit is the last; empty for one that only tries whether the target is reached.
+    limits : str
+        The limits under which it was drawn: under others the run may go on after it.
     """
 
     kind: Literal["round", "audit"]
     pairs: tuple[tuple[int, int], ...]
     proposed: tuple[bool, ...]
-    given: tuple[int, ...] = ()
-    anywhere: tuple[int, ...] = ()
+    halves: tuple[int, ...] = ()
     delta: float = 0.0
     complete: bool = True
     reason: str = ""
+    limits: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types for the store."""
@@ -53,27 +55,23 @@ class PairStep:
         Examples
         --------
         >>> import json
-        >>> step = PairStep("audit", ((3, 1), (4, 0)), (True, False), (0,), (0, 1), 0.05)
+        >>> step = PairStep("audit", ((3, 1), (4, 0)), (True, False), (20, 80), 0.05)
         >>> PairStep.from_json(json.loads(json.dumps(step.as_json()))) == step
         True
         """
         lists = {
             "pairs": tuple((row, label) for row, label in value["pairs"]),
             "proposed": tuple(value["proposed"]),
-            "given": tuple(value["given"]),
-            "anywhere": tuple(value["anywhere"]),
+            "halves": tuple(value["halves"]),
         }
         return cls(**{**value, **lists})
 
     def only(self, places: Sequence[int]) -> PairStep:
         """Return the step cut to these places: what was really asked before a cap."""
-        kept = {place: new for new, place in enumerate(places)}
         return replace(
             self,
             pairs=tuple(self.pairs[place] for place in places),
             proposed=tuple(self.proposed[place] for place in places),
-            given=tuple(kept[place] for place in self.given if place in kept),
-            anywhere=tuple(kept[place] for place in self.anywhere if place in kept),
             complete=self.complete and len(places) == len(self.pairs),
         )
 

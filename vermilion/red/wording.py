@@ -24,6 +24,13 @@ STOP_MEANINGS = {
 }
 
 
+# What a certificate measures -> how that is said.
+MEASURES = {
+    "agreement": "Agreement with {expert}",
+    "micro-F1": "Micro-F1 of the labels, by the answers of {expert},",
+}
+
+
 def count(number: float) -> str:
     """Return a whole number with commas.
 
@@ -136,9 +143,9 @@ def certificate_line(certificate: Certificate, simulated: bool) -> str:
     >>> certificate_line(certificate, simulated=False).replace(SPACE, " ")
     'Agreement with the expert is at least 94.2 % (95 % confidence, n = 120, Clopper-Pearson).'
     """
-    expert = "the expert (simulation)" if simulated else "the expert"
+    measured = MEASURES[certificate.measure].format(expert="the expert" + " (simulation)" * simulated)
     return (
-        f"Agreement with {expert} is at least {percent_at_least(certificate.lower)} "
+        f"{measured} is at least {percent_at_least(certificate.lower)} "
         f"({level(certificate.confidence)} confidence, n{SPACE}={SPACE}{count(certificate.n)}, "
         f"{certificate.method})."
     )
@@ -152,6 +159,10 @@ def gold_line(summary: Summary) -> str:
     if not summary.gold or "agreement" not in summary.gold:
         return ""
     decided = summary.texts - summary.decisions.get("given", 0)
+    if "f1_micro" in summary.gold:
+        f1 = f"micro-F1 {percent(summary.gold['f1_micro'])}, macro-F1 {percent(summary.gold['f1_macro'])}"
+        whole = f"{percent(summary.gold['agreement'])} of {counted(decided, 'text')} have all labels right"
+        return f"By the gold labels (simulation): {f1}; {whole} and none wrong."
     return (
         f"{percent(summary.gold['agreement'])} of {counted(decided, 'text')} agree with the gold labels "
         "(simulation)."
