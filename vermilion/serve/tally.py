@@ -7,11 +7,11 @@ import uuid
 from collections import deque
 
 from vermilion.errors import StoreError
-from vermilion.world.rollout import Arm, Count, Disagreement, Metric
+from vermilion.world.rollout import Answer, Arm, Count, Disagreement, Metric
 from vermilion.world.rollouts import Rollouts
 
 SECONDS = 1.0
-# Disagreements that wait for the next writing; a second that has more of them loses some, and they are only a sample.
+# Answers that wait for the next writing; a second that has more of them loses some, and they are only a sample.
 WAITING = 1000
 
 _Place = tuple[int, Arm, Metric]
@@ -35,7 +35,7 @@ class Tally:
         self._source = uuid.uuid4().hex
         self._sums: dict[_Place, list[int]] = {}
         self._unwritten: set[_Place] = set()
-        self._differed: deque[tuple[int, Disagreement]] = deque(maxlen=WAITING)
+        self._kept: deque[tuple[int, Disagreement | Answer]] = deque(maxlen=WAITING)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._stopped = threading.Event()
@@ -54,8 +54,11 @@ class Tally:
 
     def differ(self, rollout: int, found: Disagreement) -> None:
         """Keep a request that the two answered differently; `note` counts it."""
-        with self._lock:
-            self._differed.append((rollout, found))
+        self._kept.append((rollout, found))
+
+    def answered(self, rollout: int, answer: Answer) -> None:
+        """Keep what an arm answered, so that feedback on it can be counted as "wrong" or not."""
+        self._kept.append((rollout, answer))
 
     def flush(self) -> None:
         """Write down what has changed.
@@ -66,24 +69,35 @@ class Tally:
             The database refuses; the counts are kept for the next time.
         """
         with self._writing:
-            with self._lock:
-                places, self._unwritten = self._unwritten, set()
-                counted: dict[int, list[Count]] = {}
-                for rollout, arm, metric in places:
-                    n, bad = self._sums[rollout, arm, metric]
-                    counted.setdefault(rollout, []).append(Count(arm, metric, n, bad))
-                differed = [self._differed.popleft() for _ in range(len(self._differed))]
+            counted, places = self._taken()
             try:
                 self._rollouts.add_counts(self._source, counted)
-                places = set()
-                while differed:
-                    rollout = differed[-1][0]
-                    self._rollouts.add_disagreements(rollout, [one for of, one in differed if of == rollout])
-                    differed = [pair for pair in differed if pair[0] != rollout]
-            finally:
+            except BaseException:
                 with self._lock:
                     self._unwritten |= places
-                    self._differed.extendleft(reversed(differed))
+                raise
+            self._write_kept()
+
+    def _taken(self) -> tuple[dict[int, list[Count]], set[_Place]]:
+        """Return what has changed since it was asked last."""
+        with self._lock:
+            places, self._unwritten = self._unwritten, set()
+            counted: dict[int, list[Count]] = {}
+            for rollout, arm, metric in places:
+                n, bad = self._sums[rollout, arm, metric]
+                counted.setdefault(rollout, []).append(Count(arm, metric, n, bad))
+            return counted, places
+
+    def _write_kept(self) -> None:
+        """Write the answers that wait; those that cannot be written are let go, for they are only a sample."""
+        kept = [self._kept.popleft() for _ in range(len(self._kept))]
+        for rollout in dict.fromkeys(number for number, _ in kept):
+            mine = [one for number, one in kept if number == rollout]
+            differed = [one for one in mine if isinstance(one, Disagreement)]
+            if differed:
+                self._rollouts.add_disagreements(rollout, differed)
+            if answers := [one for one in mine if isinstance(one, Answer)]:
+                self._rollouts.add_answers(rollout, answers)
 
     def start(self) -> None:
         """Write each second from now on, in a thread of its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
@@ -31,10 +31,13 @@ class Limit:
         It is promoted only once it is shown to be worse by less than this.
     slack : float
         It is taken back once it is shown to be worse by more than this.
+    needed : bool
+        Whether it is only promoted once that is shown; if not, this one can only take it back.
     """
 
     margin: float
     slack: float = 0.0
+    needed: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.slack < self.margin <= 1:
@@ -47,7 +50,7 @@ class Limit:
 
 
 def _limits() -> dict[Metric, Limit]:
-    return {"error": Limit(0.02), "slow": Limit(0.05), "wrong": Limit(0.05)}
+    return {"error": Limit(0.02), "slow": Limit(0.05), "wrong": Limit(0.05, needed=False)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Plan:
     least : tuple of int
         Requests that each arm must have answered within a step before the next one, or the verdict of success.
     limits : mapping of metric to Limit
-        What is compared between the arms. A metric that nobody counts neither fails nor holds up a rollout.
+        What is compared between the arms.
     alpha : float
         Chance that a challenger that is no worse is taken back, and that one that is worse by a margin is promoted.
     slow_ms : float
@@ -227,6 +230,26 @@ class Disagreement:
     champion: str
     challenger: str
     right: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an arm answered, by the decision's id, so that feedback on it can be counted; see `one_label`."""
+
+    decision: str
+    arm: Arm
+    label: str
+
+
+def one_label(labels: Iterable[str]) -> str:
+    """Return labels as one string: equal where the same labels were meant, in whatever order.
+
+    Examples
+    --------
+    >>> one_label(["refund", "fee"]) == one_label(["fee", "refund"]), one_label(["fee"]), one_label([])
+    (True, 'fee', '')
+    """
+    return "\x1f".join(sorted(set(labels)))
 
 
 Totals = Mapping[tuple[Arm, Metric], tuple[int, int]]

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
 
 from vermilion.errors import InputError
-from vermilion.world import rollouts_schema
+from vermilion.world import audit_log, rollouts_schema
+from vermilion.world.audit_log import append_log
 from vermilion.world.database import Database, now
 from vermilion.world.home import Home
-from vermilion.world.rollout import Arm, Count, Disagreement, Kind, Metric, Plan, Rollout, State
+from vermilion.world.rollout import Answer, Arm, Count, Disagreement, Kind, Metric, Plan, Rollout, State
 from vermilion.world.rollouts_lease import Lease
-from vermilion.world.rollouts_schema import counts, disagreements, events, generations, rollouts
+from vermilion.world.rollouts_schema import (
+    answers,
+    counts,
+    disagreements,
+    events,
+    generations,
+    marks,
+    rollouts,
+)
 
-CHUNK = 500
 # More than people will label; what a challenger that differs everywhere would write has to end somewhere.
-MOST_DISAGREEMENTS = 10_000
+MOST_DISAGREEMENTS, MOST_ANSWERS = 10_000, 200_000
+# Who does what nobody asked for, in the logs.
+CONTROLLER = "rollout controller"
+FEEDBACK = "feedback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,29 @@ class Event:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class NewRollout:
+    """What is to be started: two versions of a name, by their numbers, and how they are tried."""
+
+    name: str
+    kind: Kind
+    champion: int
+    challenger: int
+    plan: Plan
+
+    def __post_init__(self) -> None:
+        if self.champion == self.challenger:
+            found = f"{self.name}@{self.challenger} twice"
+            raise InputError("two versions", found, "the challenger", "name another version")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    state: State
+    why: str
+    by: str
+
+
 class Rollouts:
     """All rollouts of a service. Safe to use from several threads and processes.
 
@@ -57,7 +92,7 @@ class Rollouts:
     >>> from pathlib import Path
     >>> home = Home.open(Path(tempfile.mkdtemp()), environment={})
     >>> with Rollouts.open(home) as kept:
-    ...     one = kept.start("intents", "canary", 3, 4, Plan())
+    ...     one = kept.start(NewRollout("intents", "canary", 3, 4, Plan()), by="alice")
     ...     for _ in range(2):  # written twice, counted once
     ...         kept.add_counts("worker 1", {one.id: [Count("challenger", "error", 20, 1)]})
     ...     kept.totals(one.id)
@@ -76,7 +111,13 @@ class Rollouts:
         StoreError
             The database cannot be reached, is damaged, or was written by a newer version.
         """
-        return cls(Database.open(home.database, rollouts_schema.SCHEMA))
+        database = Database.open(home.database, rollouts_schema.SCHEMA)
+        try:
+            audit_log.prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
 
     def close(self) -> None:
         """Close all connections."""
@@ -90,9 +131,7 @@ class Rollouts:
     ) -> None:
         self.close()
 
-    def start(
-        self, name: str, kind: Kind, champion: int, challenger: int, plan: Plan, why: str = ""
-    ) -> Rollout:
+    def start(self, new: NewRollout, *, by: str, why: str = "") -> Rollout:
         """Start a rollout of two versions of a name.
 
         Raises
@@ -100,37 +139,26 @@ class Rollouts:
         InputError
             The two are one, or a rollout of this name is running.
         """
-        if champion == challenger:
-            raise InputError(
-                "another version than the champion", f"{name}@{challenger}", "--challenger", "name one"
-            )
-        row = {
-            **{"name": name, "kind": kind, "champion": champion, "challenger": challenger, "step": 0},
-            **{
-                "plan": json.dumps(plan.as_dict()),
-                "epoch": "",
-                "state": "running",
-                "why": why,
-                "seconds": 0.0,
-            },
-            **{"started_at": now(), "ended_at": "", "to_move": False},
-        }
+        at = now()
+        row = asdict(new) | {"plan": json.dumps(new.plan.as_dict()), "why": why, "started_at": at}
+        row |= {"epoch": "", "step": 0, "state": "running", "ended_at": "", "to_move": False, "seconds": 0.0}
         with self._database.write() as connection:
             # A unique index lets one of a name run; two that start at once are told the same as one that comes late.
             statement = self._database.insert(rollouts).values(**row).on_conflict_do_nothing()
             number = connection.scalar(statement.returning(rollouts.c.id))
             if number is None:
-                cure = f"end it first: vermilion rollout stop {name}"
-                raise InputError("no rollout that is running", "one", name, cure)
+                cure = f"end it first: vermilion rollout stop {new.name}"
+                raise InputError("no rollout that is running", "one", new.name, cure)
             this = rollouts.c.id == number
-            connection.execute(
-                sa.update(rollouts).where(this).values(epoch=f"{name}/{number}/{row['started_at']}")
-            )
-            self._changed(connection, name)
-            _log(connection, number, "started", {"why": why})
-            return _rollout(connection.execute(sa.select(rollouts).where(this)).mappings().one())
+            connection.execute(sa.update(rollouts).where(this).values(epoch=f"{new.name}/{number}/{at}"))
+            self._changed(connection, new.name)
+            _log(connection, number, "started", {"by": by, "why": why})
+            found = _rollout(connection.execute(sa.select(rollouts).where(this)).mappings().one())
+            told = {"rollout": number, "why": why} | found.references
+            append_log(connection, by, f"start {new.kind}", new.name, told)
+            return found
 
-    def stop(self, name: str, why: str) -> Rollout:
+    def stop(self, name: str, *, by: str, why: str) -> Rollout:
         """End the rollout of a name that is running; the champion answers everything from now on.
 
         Raises
@@ -140,13 +168,11 @@ class Rollouts:
         """
         with self._database.write() as connection:
             running = (rollouts.c.name == name) & (rollouts.c.state == "running")
-            number = connection.scalar(sa.select(rollouts.c.id).where(running))
-            if number is None:
+            row = connection.execute(sa.select(rollouts).where(running)).mappings().one_or_none()
+            if row is None or not self._end(connection, _rollout(row), _Ending("stopped", why, by)):
                 raise InputError("a rollout that is running", "none", name, "see vermilion rollout history")
-            self._end(connection, number, name, "stopped", why)
-            return _rollout(
-                connection.execute(sa.select(rollouts).where(rollouts.c.id == number)).mappings().one()
-            )
+            this = rollouts.c.id == row["id"]
+            return _rollout(connection.execute(sa.select(rollouts).where(this)).mappings().one())
 
     def current(self, name: str) -> Rollout | None:
         """Return the rollout of a name that is running."""
@@ -212,31 +238,42 @@ class Rollouts:
             connection.execute(statement, rows)
 
     def totals(self, number: int) -> dict[tuple[Arm, Metric], tuple[int, int]]:
-        """Return (requests, bad ones) of each arm and metric since a rollout began."""
+        """Return (requests, bad ones) of each arm and metric since a rollout began.
+
+        What feedback said of answers that were kept is in it, as "wrong".
+        """
         sums = [sa.func.sum(column) for column in (counts.c.n, counts.c.bad)]
-        query = (
+        counted = (
             sa.select(counts.c.arm, counts.c.metric, *sums)
             .where(counts.c.rollout == number)
             .group_by(counts.c.arm, counts.c.metric)
         )
+        wrong = sa.func.sum(sa.case((answers.c.right != answers.c.label, 1), else_=0))
+        told = (
+            sa.select(answers.c.arm, sa.literal("wrong"), sa.func.count(), wrong)
+            .where(answers.c.rollout == number, answers.c.right.is_not(None))
+            .group_by(answers.c.arm)
+        )
+        found: dict[tuple[Arm, Metric], tuple[int, int]] = {}
         with self._database.read() as connection:
-            return {(arm, metric): (int(n), int(bad)) for arm, metric, n, bad in connection.execute(query)}
+            for query in (counted, told):
+                for arm, metric, n, bad in connection.execute(query):
+                    before = found.get((arm, metric), (0, 0))
+                    found[arm, metric] = (before[0] + int(n), before[1] + int(bad))
+        return found
+
+    def add_answers(self, number: int, given: Iterable[Answer]) -> None:
+        """Keep what the arms answered until feedback comes, at most MOST_ANSWERS of a rollout."""
+        rows = [
+            {"rollout": number, "decision": one.decision, "arm": one.arm, "label": one.label} for one in given
+        ]
+        self._keep(answers, number, rows, MOST_ANSWERS)
 
     def add_disagreements(self, number: int, found: Iterable[Disagreement]) -> None:
         """Keep requests that the two answered differently, at most MOST_DISAGREEMENTS of a rollout."""
         at = now()
-        rows = [
-            {
-                **{"rollout": number, "decision": one.decision, "at": at, "right": one.right},
-                **{"champion": one.champion, "challenger": one.challenger},
-            }
-            for one in found
-        ]
-        mine = sa.select(sa.func.count()).where(disagreements.c.rollout == number)
-        with self._database.write() as connection:
-            some = rows[: max(0, MOST_DISAGREEMENTS - int(connection.scalar(mine) or 0))]
-            if some:
-                connection.execute(self._database.insert(disagreements).on_conflict_do_nothing(), some)
+        rows = [{"rollout": number, "at": at, **asdict(one)} for one in found]
+        self._keep(disagreements, number, rows, MOST_DISAGREEMENTS)
 
     def disagreements(self, number: int) -> list[Disagreement]:
         """Return the disagreements that were kept, oldest first."""
@@ -246,23 +283,41 @@ class Rollouts:
         with self._database.read() as connection:
             return [Disagreement(*row) for row in connection.execute(query)]
 
-    def settle(self, right: Mapping[str, str]) -> int:
-        """Write down the right labels of decisions; return how many of them were disagreements. The last one counts."""
-        decisions = list(right)
-        done = 0
+    def settle(self, right: Mapping[str, str], mark: int) -> None:
+        """Write down the right labels of decisions, and up to which number feedback was read, in one transaction.
+
+        Parameters
+        ----------
+        right : mapping of decision's id to label
+            As `one_label` gives it; of decisions that are not kept here, too. The last that is told counts.
+        mark : int
+        """
+        rows = [{"of": decision, "to": label} for decision, label in right.items()]
         with self._database.write() as connection:
-            for start in range(0, len(decisions), CHUNK):
-                some = decisions[start : start + CHUNK]
-                known = set(
-                    connection.scalars(
-                        sa.select(disagreements.c.decision).where(disagreements.c.decision.in_(some))
-                    )
-                )
-                for decision in known:
-                    this = disagreements.c.decision == decision
-                    connection.execute(sa.update(disagreements).where(this).values(right=right[decision]))
-                done += len(known)
-        return done
+            for table in (disagreements, answers):
+                this = table.c.decision == sa.bindparam("of")
+                if rows:
+                    connection.execute(sa.update(table).where(this).values(right=sa.bindparam("to")), rows)
+            statement = self._database.insert(marks).values(what=FEEDBACK, number=mark)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=[marks.c.what], set_={"number": mark})
+            )
+
+    def mark(self) -> int:
+        """Return up to which number feedback was read."""
+        with self._database.read() as connection:
+            return int(connection.scalar(sa.select(marks.c.number).where(marks.c.what == FEEDBACK)) or 0)
+
+    def settled(self, number: int) -> tuple[int, int]:
+        """Return of how many disagreements the champion's, and the challenger's, answer was right by feedback."""
+        table = disagreements.c
+        sides = [
+            sa.func.sum(sa.case((table.right == side, 1), else_=0))
+            for side in (table.champion, table.challenger)
+        ]
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(*sides).where(table.rollout == number)).one()
+        return int(found[0] or 0), int(found[1] or 0)
 
     def events(self, number: int) -> list[Event]:
         """Return what happened to a rollout, oldest first."""
@@ -273,9 +328,9 @@ class Rollouts:
 
     # --- for who judges
 
-    def lease(self, holder: str) -> Lease:
-        """Return the right to judge, not yet held."""
-        return Lease(self._database, "judging", holder)
+    def lease(self, holder: str, clock: Callable[[], float] = time.monotonic) -> Lease:
+        """Return the right to judge, not yet held; `holder` is a name that was never used before."""
+        return Lease(self._database, "judging", holder, clock=clock)
 
     def progress(self, number: int) -> Progress:
         """Return how far judging has come."""
@@ -322,8 +377,7 @@ class Rollouts:
         """
         with self._database.write() as connection:
             lease.check(connection)
-            to_move = state == "successful" and rollout.kind == "canary"
-            return self._end(connection, rollout.id, rollout.name, state, why, to_move=to_move)
+            return self._end(connection, rollout, _Ending(state, why, CONTROLLER))
 
     def to_move(self) -> list[Rollout]:
         """Return the rollouts that were successful and whose alias is still to be moved."""
@@ -336,24 +390,24 @@ class Rollouts:
             connection.execute(sa.update(rollouts).where(rollouts.c.id == rollout.id).values(to_move=False))
             _log(connection, rollout.id, "moved", {"how": how})
 
-    def _end(
-        self,
-        connection: sa.Connection,
-        number: int,
-        name: str,
-        state: State,
-        why: str,
-        *,
-        to_move: bool = False,
-    ) -> bool:
-        this = (rollouts.c.id == number) & (rollouts.c.state == "running")
-        values = {"state": state, "why": why, "ended_at": now(), "to_move": to_move}
-        found = connection.execute(sa.update(rollouts).where(this).values(**values))
-        if not found.rowcount:
+    def _end(self, connection: sa.Connection, rollout: Rollout, ending: _Ending) -> bool:
+        this = (rollouts.c.id == rollout.id) & (rollouts.c.state == "running")
+        to_move = ending.state == "successful" and rollout.kind == "canary"
+        values = {"state": ending.state, "why": ending.why, "ended_at": now(), "to_move": to_move}
+        if not connection.execute(sa.update(rollouts).where(this).values(**values)).rowcount:
             return False
-        self._changed(connection, name)
-        _log(connection, number, state, {"why": why})
+        self._changed(connection, rollout.name)
+        _log(connection, rollout.id, ending.state, {"by": ending.by, "why": ending.why})
+        told = {"rollout": rollout.id, "why": ending.why} | rollout.references
+        append_log(connection, ending.by, f"end {rollout.kind}: {ending.state}", rollout.name, told)
         return True
+
+    def _keep(self, table: sa.Table, number: int, rows: list[dict[str, Any]], most: int) -> None:
+        mine = sa.select(sa.func.count()).select_from(table).where(table.c.rollout == number)
+        with self._database.write() as connection:
+            some = rows[: max(0, most - int(connection.scalar(mine) or 0))]
+            if some:
+                connection.execute(self._database.insert(table).on_conflict_do_nothing(), some)
 
     def _changed(self, connection: sa.Connection, name: str) -> None:
         """Raise the name's generation."""

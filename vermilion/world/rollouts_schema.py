@@ -77,6 +77,27 @@ disagreements = Table(
     Index("vermilion_rollout_disagreements_decision", "decision"),
 )
 
+# What an arm answered, kept until feedback says what is right: of a canary and an A/B test.
+answers = Table(
+    "vermilion_rollout_answers",
+    metadata,
+    _rollout(),
+    Column("decision", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("right", Text),
+    sa.PrimaryKeyConstraint("rollout", "decision"),
+    Index("vermilion_rollout_answers_decision", "decision"),
+)
+
+# How far feedback was read.
+marks = Table(
+    "vermilion_rollout_marks",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
 events = Table(
     "vermilion_rollout_events",
     metadata,
