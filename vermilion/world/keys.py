@@ -8,7 +8,7 @@ import hmac
 import math
 import re
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -17,7 +17,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from vermilion.errors import InputError
-from vermilion.world import keys_schema
+from vermilion.world import audit_log, keys_schema
 from vermilion.world.database import Database, now
 from vermilion.world.home import Home
 from vermilion.world.keys_schema import generations, keys
@@ -112,7 +112,9 @@ class Keys:
     @classmethod
     def open(cls, home: Home) -> Keys:
         """Open the home's database; `StoreError` where that cannot be done."""
-        return cls(Database.open(home.database, keys_schema.SCHEMA))
+        database = Database.open(home.database, keys_schema.SCHEMA)
+        audit_log.prepare(database)
+        return cls(database)
 
     def close(self) -> None:
         """Close the database."""
@@ -170,7 +172,8 @@ class Keys:
         }
         with self._database.write() as connection:
             connection.execute(sa.insert(keys).values(row))
-            self._changed(connection)
+            told = {name: row[name] for name in ("label", "scopes", "rate", "expires_at")}
+            _changed(connection, by, "create key", key_id, told)
         return self._get(key_id), token
 
     def revoke(self, key_id: str, *, by: str) -> Key:
@@ -186,7 +189,7 @@ class Keys:
             if before.revoked_at is None:
                 ended = {"revoked_at": now(), "old_hash": None, "old_until": None}
                 connection.execute(sa.update(keys).where(keys.c.id == key_id).values(ended))
-                self._changed(connection)
+                _changed(connection, by, "revoke key", key_id, {"label": before.label})
         return self._get(key_id)
 
     def rotate(self, key_id: str, *, grace: timedelta, by: str) -> tuple[Key, str]:
@@ -210,7 +213,8 @@ class Keys:
                 "old_until": _text(at + grace) if grace else None,
             }
             connection.execute(sa.update(keys).where(keys.c.id == key_id).values(changed))
-            self._changed(connection)
+            told = {"label": before.key.label, "old_until": changed["old_until"]}
+            _changed(connection, by, "rotate key", key_id, told)
         return self._get(key_id), token
 
     def all(self) -> list[Key]:
@@ -254,8 +258,13 @@ class Keys:
         with self._database.read() as connection:
             return _read(connection, key_id).key
 
-    def _changed(self, connection: sa.Connection) -> None:
-        connection.execute(sa.update(generations).values(generation=generations.c.generation + 1))
+
+def _changed(
+    connection: sa.Connection, by: str, action: str, key_id: str, details: Mapping[str, Any]
+) -> None:
+    """Have all copies of the keys brought up to date, and tell the audit log; the last thing in a transaction."""
+    connection.execute(sa.update(generations).values(generation=generations.c.generation + 1))
+    audit_log.append_log(connection, by, action, f"key {key_id}", details)
 
 
 def _read(connection: sa.Connection, key_id: str) -> Lock:
