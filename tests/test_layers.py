@@ -57,6 +57,11 @@ DOORS: dict[str, tuple[str, ...]] = {
     "tenacity": ("vermilion.world.llm*", "vermilion.world.encoders*"),
     "pydantic": ("vermilion.config", "vermilion.world.*", "vermilion.serve.*"),
     "safetensors": ("vermilion.world.*",),
+    "fastapi": ("vermilion.serve.app",),
+    "starlette": ("vermilion.serve.app", "vermilion.serve.endpoints"),
+    "uvicorn": ("vermilion.serve.process",),
+    "prometheus_client": ("vermilion.serve.service_metrics",),
+    "pydantic_core": ("vermilion.serve.*",),
     "yaml": ("vermilion.config", "vermilion.world.*"),
     "plotly": (
         "vermilion.page.*",

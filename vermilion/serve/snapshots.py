@@ -1,0 +1,93 @@
+"""Where snapshots come from: a model folder, or a name in the registry with its rollout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vermilion.serve.live import Address, Served, Shelf, Snapshot
+from vermilion.serve.settings import ServeSettings
+from vermilion.world.models import SavedModel, load_model
+from vermilion.world.registry import Registry, Version
+from vermilion.world.registry_names import Reference
+from vermilion.world.rollouts import Rollouts
+from vermilion.world.version_contents import RULES, digest_of, gather, manifest
+
+
+class OneFolder:
+    """A model folder without a registry; what it holds at the start is served to the end."""
+
+    def __init__(self, folder: Path, shelf: Shelf) -> None:
+        self._folder, self._shelf = folder, shelf
+
+    def generation(self) -> object:
+        """Return what never changes."""
+        return 0
+
+    def load(self) -> Snapshot:
+        """Return the folder's model. ModelError where it is damaged."""
+        folder = self._folder.absolute()
+        contents, model = gather(folder), load_model(folder)
+        address = Address(folder.name or "model", None, digest_of(manifest(contents)), _training(model))
+        rules = folder / RULES if RULES in contents else None
+        return Snapshot(self._shelf.take(address, lambda: model, rules))
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+class RegistryName:
+    """What a reference means now, and the rollout of its name while one runs."""
+
+    def __init__(self, settings: ServeSettings, shelf: Shelf) -> None:
+        self._reference = settings.model
+        self._name = Reference.parse(settings.model).name
+        self._shelf = shelf
+        self._registry = Registry.open(settings.home)
+        self._rollouts = Rollouts.open(settings.home)
+
+    def generation(self) -> object:
+        """Return the name's and its rollouts' generation: two small queries."""
+        return self._registry.generation(self._name), self._rollouts.generation(self._name)
+
+    def load(self) -> Snapshot:
+        """Return champion and challenger, each checked against its hashes before it is loaded.
+
+        Raises
+        ------
+        VermilionError
+            The database cannot be asked, or a version is damaged.
+        """
+        champion = self._registry.resolve(self._reference)
+        rollout = self._rollouts.current(self._name)
+        if rollout is None or rollout.champion != champion.number:
+            return Snapshot(self._take(champion))
+        challenger = self._registry.resolve(rollout.references["challenger"])
+        return Snapshot(self._take(champion), self._take(challenger), rollout)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._rollouts.close()
+        self._registry.close()
+
+    def _take(self, version: Version) -> Served:
+        training = str(version.metadata.get("training") or "") or None
+        address = Address(version.name, version.number, version.digest, training)
+        rules = version.folder / RULES
+
+        def load() -> SavedModel:
+            self._registry.check(version)
+            return load_model(version.folder)
+
+        return self._shelf.take(address, load, rules if rules.exists() else None)
+
+
+def source_of(settings: ServeSettings, shelf: Shelf) -> OneFolder | RegistryName:
+    """Return the source that settings name. VermilionError where there is none such."""
+    folder = settings.folder
+    return RegistryName(settings, shelf) if folder is None else OneFolder(folder, shelf)
+
+
+def _training(model: SavedModel) -> str | None:
+    data = model.origin.get("data")
+    labelled = data.get("labelled") if isinstance(data, dict) else None
+    return labelled if isinstance(labelled, str) else None
