@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from vermilion.errors import InputError
 from vermilion.learn.decision_rules import Argmax, Rule, Threshold, Thresholds, Tree
 from vermilion.learn.heads import FlatHead
 from vermilion.types import FloatArray, Label
+from vermilion.world.encoders_pairs import PairEncoder
 from vermilion.world.models import SavedModel, save_model
 from vermilion.world.predictor import Predictor
 from vermilion.world.source import BadRows, Columns
@@ -60,6 +62,17 @@ def predictor(
     labels = tuple(Label(name, parent=parent) for name, parent in zip(WORDS[:n_labels], above, strict=True))
     saved = SavedModel("flat", head, labels, 1.0, "words", "1", task=task, rule=rule or Argmax())
     return Predictor(saved, Words())
+
+
+def of_pairs() -> Predictor:
+    """Return a model of pairs for which both texts together have the word "cash" or not."""
+    plain, encoder = predictor(2, "binary", Threshold(1, 0.5)).model, PairEncoder(Words())
+    coef = np.zeros((2, encoder.dimension), dtype=np.float32)
+    coef[1, [1, 1 + len(WORDS), 1 + 2 * len(WORDS)]] = 5.0
+    head = FlatHead(C=1.0).from_tensors(
+        {"coef": coef, "intercept": np.zeros(2, dtype=np.float32), "C": np.array([1.0])}, np.arange(2)
+    )
+    return Predictor(replace(plain, head=head, encoder=encoder.name, encoder_digest=encoder.digest), encoder)
 
 
 def write(path: Path, rows: Sequence[Mapping[str, object]]) -> str:
@@ -138,10 +151,160 @@ def test_pairs_are_ranked_by_their_first_text(tmp_path: Path) -> None:
     rows = [
         {"text_a": "cash", "text_b": f"answer {n}", "label": "cash" if n == 0 else "card"} for n in range(3)
     ]
-    own = predictor(2, "binary", Threshold(1, 0.5))
+    own = of_pairs()
     figures = evaluated(write(tmp_path / "test.jsonl", rows), own).evaluation.figures()
     assert figures["mrr"]["value"] == pytest.approx(1 / 3)  # equal scores: the worst order
     assert figures["recall_at_5"]["value"] == 1.0
+
+
+def test_a_query_column_tells_what_belongs_together(tmp_path: Path) -> None:
+    rows = [
+        {"query": "one", "text_a": "cash", "text_b": "cash", "label": "cash"},
+        {"query": "one", "text_a": "card", "text_b": "card", "label": "card"},
+        {"query": "two", "text_a": "cash", "text_b": "card", "label": "cash"},
+        {"query": "two", "text_a": "cash", "text_b": "cash", "label": "card"},
+    ]
+    test = write(tmp_path / "test.jsonl", rows)
+    figures = evaluated(test, of_pairs(), query="query").evaluation.figures()
+    assert figures["recall_at_1"]["value"] == 0.5
+    assert figures["mrr"]["value"] == 0.75
+    with pytest.raises(InputError, match=r"a column 'quary'.*did you mean 'query'\?.*--query-column"):
+        evaluated(test, of_pairs(), query="quary")
+
+
+def test_pairs_of_one_query_are_drawn_together(tmp_path: Path) -> None:
+    """Each query counts twenty times over: as many rows again make no interval narrower."""
+    once = [
+        {"text_a": f"{word} {n}", "text_b": "x", "label": "cash" if n % 4 else "card"}
+        for n, word in enumerate(["cash"] * 40)
+    ]
+    many = [{**row, "text_b": f"x {n}"} for row in once for n in range(20)]
+    alone, together = (
+        evaluated(write(tmp_path / f"{len(rows)}.jsonl", rows), of_pairs()).evaluation.metrics["accuracy"]
+        for rows in (once, many)
+    )
+    assert alone.value == together.value == 0.75
+    wide, wide_too = (own.upper - own.lower for own in (alone, together))  # type: ignore[operator]
+    assert wide_too == pytest.approx(wide, rel=0.1)
+
+
+def test_queries_that_say_little_are_told(tmp_path: Path) -> None:
+    rows = [
+        {"text_a": "cash", "text_b": "card", "label": "cash"},
+        {"text_a": "card", "text_b": "card", "label": "card"},
+        {"text_a": "card", "text_b": "cash", "label": "card"},
+    ]
+    notes = evaluated(write(tmp_path / "test.jsonl", rows), of_pairs()).evaluation.notes
+    assert "1 of 2 queries have a relevant candidate: figures of queries are of these alone." in notes
+    assert any("1 of the 1 queries with a relevant candidate have no other one" in note for note in notes)
+
+
+def test_groups_of_pairs_are_compared_by_their_order_too(tmp_path: Path) -> None:
+    rows = [
+        {
+            "text_a": f"{n}",
+            "text_b": word,
+            "label": "cash" if (word == "cash") == (n % 2 == 0) else "card",
+            "even": n % 2,
+        }
+        for n in range(40)
+        for word in ("cash", "card")
+    ]
+    found = evaluated(write(tmp_path / "test.jsonl", rows), of_pairs(), slices=("even",)).evaluation.slices[0]
+    ranked = {group.name: group.figures["ndcg_at_10"].value for group in found.groups}
+    assert ranked == {"0": 1.0, "1": pytest.approx(1 / np.log2(3))}
+    nothing = [{**row, "label": "card"} if row["even"] else row for row in rows]
+    found = evaluated(write(tmp_path / "no.jsonl", nothing), of_pairs(), slices=("even",)).evaluation.slices[
+        0
+    ]
+    assert {group.name: group.figures["ndcg_at_10"].value for group in found.groups} == {"0": 1.0, "1": None}
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_pairs_for_a_model_of_single_texts_are_one_line(tmp_path: Path, pairs: bool) -> None:
+    row = {"text": "cash", "label": "cash"} if pairs else {"text_a": "cash", "text_b": "x", "label": "cash"}
+    own = of_pairs() if pairs else predictor(2)
+    with pytest.raises(InputError, match="which the model learned from, found"):
+        evaluated(write(tmp_path / "test.jsonl", [row]), own)
+
+
+TREE = Tree((-1, 0, 0, -1), 0.6)
+PARENTS = (None, "card", "card", None)
+
+
+def test_a_tree_is_measured_by_where_texts_are_placed(tmp_path: Path) -> None:
+    rows = [
+        {"text": "cash cash cash", "label": "cash"},  # sure enough: at its label
+        {"text": "cash loan", "label": "loan"},  # either of two: at the group above
+        {"text": "rate rate rate", "label": "loan"},  # elsewhere
+    ]
+    own = predictor(4, "hierarchical", TREE, PARENTS)
+    found = evaluated(write(tmp_path / "test.jsonl", rows), own)
+    figures = found.evaluation.figures()
+    assert [round(figures[name]["value"], 3) for name in ("accuracy", "placed_right")] == [0.333, 0.667]
+    assert [(own.texts, own.placed, own.right) for own in found.evaluation.levels] == [(3, 3, 2), (3, 1, 1)]
+    told = list(prediction_rows(found))
+    assert [(row["right"], row["placed"], row["predicted"]) for row in told] == [
+        (False, False, "rate"),
+        (False, True, "card"),
+        (True, True, "cash"),
+    ]
+    assert told[1]["confidence"] > 0.6, "a group is as likely as all labels under it"
+    assert [(p.true, p.predicted) for p in found.evaluation.confusions.pairs] == [(2, 3)]
+    write_evaluation(tmp_path / "out", found)
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert "66.7 % are placed rightly" in page
+    assert "Levels of the tree" in page
+    errors = page[page.index('id="errors"') : page.index('id="repeat"')]
+    assert "rate rate rate" in errors
+    assert "cash loan" not in errors
+
+
+def test_a_model_without_groups_is_compared_in_the_tree_of_the_other(tmp_path: Path) -> None:
+    rows = [{"text": "loan loan", "label": "cash"}, {"text": "cash cash", "label": "cash"}]
+    test = write(tmp_path / "test.jsonl", rows)
+    tree = predictor(4, "hierarchical", Tree((-1, 0, 0, -1), 0.0), PARENTS)
+    flat = predictor(4)
+    found = evaluated(test, tree, flat).evaluation.figures()["comparison"]["differences"]
+    assert found["hierarchical_f1"]["value"] == pytest.approx(0.0)
+    assert found["accuracy_level_1"]["value"] == 0.0
+
+
+def test_a_test_labelled_by_groups_alone_is_no_surprise_of_36_nats(tmp_path: Path) -> None:
+    rows = [{"text": "cash loan", "label": "card"}, {"text": "rate rate", "label": "rate"}]
+    own = predictor(4, "hierarchical", TREE, PARENTS)
+    head = FlatHead(C=1.0).from_tensors(
+        {
+            "coef": 2 * np.eye(6, dtype=np.float32)[1:4],
+            "intercept": np.zeros(3, dtype=np.float32),
+            "C": np.array([1.0]),
+        },
+        np.array([1, 2, 3]),
+    )
+    own = Predictor(replace(own.model, head=head), own.encoder)
+    found = evaluated(write(tmp_path / "test.jsonl", rows), own).evaluation
+    assert found.metrics["placed_right"].value == 1.0
+    assert found.metrics["log_loss"].value is not None
+    assert found.metrics["log_loss"].value < 0.5
+    assert found.known == 3
+    assert any("1 text with a group for a label" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_text_with_two_answers_is_evidence_and_told(tmp_path: Path, several: bool) -> None:
+    answers = [("cash", "cash"), ("cash", "card"), ("loan", "loan")]
+    rows = [
+        {"text": text, "labels": [name]} if several else {"text": text, "label": name}
+        for text, name in answers
+    ]
+    own = predictor(3, "multi-label", Thresholds((0.5, 0.5, 0.5))) if several else predictor()
+    found = evaluated(write(tmp_path / "test.jsonl", rows), own)
+    name = "subset_accuracy" if several else "accuracy"
+    assert found.evaluation.metrics[name].value == pytest.approx(2 / 3)
+    assert found.left_out.count == 0
+    assert any(
+        note.startswith("1 text more than once with different labels") for note in found.evaluation.notes
+    )
 
 
 def test_groups_have_counts_intervals_and_gaps(tmp_path: Path) -> None:
@@ -205,7 +368,7 @@ def test_an_unknown_label_is_one_line_with_its_row(tmp_path: Path) -> None:
     ) as error:
         evaluated(test, predictor())
     assert "did you mean 'cash'?" in str(error.value)
-    assert "1 more such rows, 2 labels in all" in str(error.value)
+    assert "1 more such row, 2 labels in all" in str(error.value)
     assert "\n" not in str(error.value)
 
 

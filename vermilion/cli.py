@@ -415,6 +415,9 @@ def evaluate(
         list[str] | None,
         typer.Option("--slice", help="Column to compare groups of texts by; may be repeated."),
     ] = None,
+    query_column: Annotated[
+        str, typer.Option(help="Column of the query that a pair is a candidate for; else its first text.")
+    ] = "",
     text_column: TextColumn = "text",
     text_a_column: TextA = "text_a",
     text_b_column: TextB = "text_b",
@@ -438,7 +441,9 @@ def evaluate(
     columns = Columns(
         text_column, label_column, id_column, label_separator, text_a=text_a_column, text_b=text_b_column
     )
-    request = Request(test, str(model), str(against or ""), tuple(slices or ()), columns, skip_bad_rows, seed)
+    request = Request(
+        test, str(model), str(against or ""), tuple(slices or ()), query_column, columns, skip_bad_rows, seed
+    )
     loaded = with_rate(load_model(model), out_of_scope, str(model))
     predictor = Predictor.of(loaded, base_url=base_url, where=str(model))
     other = None if against is None else Predictor.load(against, base_url)

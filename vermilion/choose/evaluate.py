@@ -12,17 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vermilion.choose.evaluation import Evaluation, Sliced
+from vermilion.choose.evaluation_notes import notes
 from vermilion.choose.evaluation_page import render_evaluation
 from vermilion.choose.evaluation_pictures import pictures
-from vermilion.choose.judging import judge
+from vermilion.choose.judging import judge, queries_of
 from vermilion.choose.progress import Progress
 from vermilion.errors import InputError
 from vermilion.learn.decision_rules import Threshold, Thresholds, Tree
 from vermilion.learn.judged import Judged
+from vermilion.learn.judged_one import OneLabel
+from vermilion.learn.judged_tree import OnePath, in_tree
 from vermilion.learn.metrics import estimates, measure, order
 from vermilion.learn.metrics_compared import compare
 from vermilion.learn.metrics_confusion import confusions
-from vermilion.learn.metrics_labels import Tally, label_scores
+from vermilion.learn.metrics_labels import label_scores
 from vermilion.learn.metrics_slices import groups_of, sliced, widest_gaps
 from vermilion.types import Label, Texts
 from vermilion.world.data import data_hash, read_texts
@@ -33,7 +36,6 @@ from vermilion.world.predictor import Predictor
 from vermilion.world.source import BadRows, Columns
 
 EVALUATION, PREDICTIONS, PAGE = "evaluation.json", "predictions.jsonl", "evaluation.html"
-FEW_TEXTS, FEW_OF_A_LABEL = 100, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,15 @@ class Request:
         What the models are called, for people; `against` is empty where there is one alone.
     slices : tuple of str
         Columns by whose values texts are compared.
+    query : str
+        Column that tells which query a pair is a candidate for; empty where the first text of a pair tells.
     """
 
     test: str
     model: str
     against: str = ""
     slices: tuple[str, ...] = ()
+    query: str = ""
     columns: Columns = field(default_factory=Columns)
     skip_bad_rows: bool = False
     seed: int = 0
@@ -84,14 +89,31 @@ def evaluate_file(
     """
     left_out = BadRows()
     skipped = left_out if request.skip_bad_rows else None
-    texts = read_texts(request.test, request.columns, labelled=True, skipped=skipped)
+    texts = read_texts(request.test, request.columns, labelled=True, skipped=skipped, unanimous=False)
     cells = {name: read_column(texts, name, request.columns, "--slice") for name in request.slices}
-    own = judge(model, texts, progress)
-    other = None if against is None else judge(against, texts, progress)
-    found = _evaluation(request, model, texts, (own, other), cells)
+    queries = queries_of(texts, _query_cells(request, texts))
+    own = judge(model, texts, queries, progress)
+    other = (
+        None if against is None else _other((model, own), against, judge(against, texts, queries, progress))
+    )
+    found = _evaluation(request, model, texts, (own, other[0] if other else None), cells)
     evaluation = replace(found, left_out=left_out.count)
-    names = None if against is None or other is None else (other, _names(against.model.labels))
-    return Result(evaluation, texts, own, names, cells, left_out)
+    return Result(evaluation, texts, own, other, cells, left_out)
+
+
+def _query_cells(request: Request, texts: Texts) -> tuple[str | None, ...] | None:
+    return read_column(texts, request.query, request.columns, "--query-column") if request.query else None
+
+
+def _other(
+    own: tuple[Predictor, Judged], against: Predictor, judged: Judged
+) -> tuple[Judged, tuple[str, ...]]:
+    """Return what another model says, with its labels' names; in the tree of the first where it has no groups."""
+    names, its = _names(own[0].model.labels), _names(against.model.labels)
+    if isinstance(judged, OneLabel) and isinstance(own[1], OnePath) and set(its) <= set(names):
+        numbers = np.array([names.index(name) for name in its], dtype=np.int64)
+        return in_tree(judged, numbers, own[1]), names
+    return judged, its
 
 
 def _evaluation(
@@ -120,18 +142,20 @@ def _evaluation(
         test=texts.source,
         sha256=data_hash(texts),
         task=saved.task,
-        decision=_decision(model.model, names),
+        decision=_decision(saved, names),
         texts=len(texts),
         seed=request.seed,
         names=names,
+        known=len(saved.head.classes_),
         metrics={name: metrics[name] for name in order(tuple(metrics))},
         labels=label_scores(tally),
         confusions=confusions(own.mixed(), tally.true.astype(np.int64)),
         pictures=pictures(own, names),
+        levels=own.levels(),
         slices=tuple(slices),
         against=request.against,
         comparison=comparison,
-        notes=tuple(_notes(own, tally, _learned_from(model, texts))),
+        notes=tuple(notes(own, saved.head.classes_, texts, learned_from=_learned_from(model, texts))),
     )
 
 
@@ -155,28 +179,6 @@ def _learned_from(model: Predictor, texts: Texts) -> bool:
     """Tell whether the model was learned from this very file."""
     told = model.model.origin.get("data", {})
     return isinstance(told, Mapping) and data_hash(texts) in told.values()
-
-
-def _notes(judged: Judged, tally: Tally, learned_from: bool) -> Iterator[str]:
-    """Yield what a reader must know before he believes the figures."""
-    if learned_from:
-        yield "The model was learned from this very file: its figures say nothing about new texts."
-    n, there, known = len(judged), int((tally.true > 0).sum()), len(tally.true)
-    if n < FEW_TEXTS:
-        yield f"Only {_counted(n, 'text')}: believe the intervals rather than the values."
-    if there < known:
-        absent = f"{known - there:,} of the model's {known:,} labels have no text here"
-        yield f"{absent}; averages leave them out unless they were predicted."
-    few = int(((tally.true > 0) & (tally.true < FEW_OF_A_LABEL)).sum())
-    if few and there > 1:
-        yield f"{_counted(few, 'label')} with fewer than {FEW_OF_A_LABEL} texts: their own figures say little."
-    none = n - int(judged.given.sum())
-    if none:
-        yield f"{_counted(none, 'text')} got no label; where one is true, that is counted as wrong."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def write_evaluation(folder: Path, result: Result) -> None:
@@ -203,15 +205,21 @@ def write_evaluation(folder: Path, result: Result) -> None:
 
 
 def prediction_rows(result: Result) -> Iterator[dict[str, Any]]:
-    """Yield one row a text, errors first, and of these the ones that the model was surest of."""
+    """Yield one row a text, errors first, and of these the ones that the model was surest of.
+
+    Texts that stand above their true label in a tree come after the errors.
+    """
     judged, names = result.judged, result.evaluation.names
     confidence = judged.confidence
-    order = np.lexsort((np.where(judged.right, confidence, -confidence), judged.right))
+    order = np.lexsort(
+        (np.where(judged.placed, confidence, -confidence), judged.placed.astype(int) + judged.right)
+    )
     for at in order.tolist():
         row: dict[str, Any] = {
             "id": result.texts.ids[at],
             "text": result.texts.texts[at],
             "right": bool(judged.right[at]),
+            **({"placed": bool(judged.placed[at])} if isinstance(judged, OnePath) else {}),
             "true": _said(judged.true[at], names),
             "predicted": _said(judged.predicted[at], names),
             "confidence": round(float(confidence[at]), 6),

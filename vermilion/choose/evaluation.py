@@ -13,11 +13,12 @@ from vermilion.learn.metrics_confusion import Confusions
 from vermilion.learn.metrics_labels import LabelScore
 from vermilion.learn.metrics_ranking import Curve
 from vermilion.learn.metrics_slices import Gap, Group
+from vermilion.learn.metrics_tree import Level
 
 METHOD = (
-    "normal, with the standard error of the bootstrap over texts, on the logit scale for shares, Fisher's z for mcc, "
-    "the logarithm for losses; the outer bounds of percentile and basic bootstrap for ece; Wilson's for single labels, "
-    "and where a figure is at the end of its range"
+    "normal, with the standard error of the bootstrap over texts, or over queries with all their pairs, on the "
+    "logit scale for shares, Fisher's z for mcc, the logarithm for losses; the outer bounds of percentile and basic "
+    "bootstrap for ece; Wilson's for single labels, and where a figure is at the end of its range"
 )
 
 
@@ -61,6 +62,8 @@ class Evaluation:
         Of the test's texts and labels.
     names : tuple of str
         The model's labels, by number.
+    known : int
+        Labels that the model has learned from texts of their own; groups may have none.
     metrics : mapping of str to Estimate
     labels : tuple of LabelScore
         Of each label that occurs in the test or was predicted.
@@ -78,10 +81,12 @@ class Evaluation:
     texts: int
     seed: int
     names: tuple[str, ...]
+    known: int
     metrics: Mapping[str, Estimate]
     labels: tuple[LabelScore, ...]
     confusions: Confusions
     pictures: Pictures
+    levels: tuple[Level, ...] = ()
     slices: tuple[Sliced, ...] = ()
     against: str = ""
     comparison: Comparison | None = None
@@ -106,7 +111,7 @@ class Evaluation:
             "task": self.task,
             "decision": self.decision,
             "texts": self.texts,
-            "labels_known": len(self.names),
+            "labels_known": self.known,
             "interval": {
                 "confidence": CONFIDENCE,
                 "resamples": RESAMPLES,
@@ -115,6 +120,7 @@ class Evaluation:
             },
             "notes": list(self.notes),
             "metrics": {name: figures[name] for name in self.metrics},
+            **({"levels": [asdict(own) for own in self.levels]} if self.levels else {}),
             "labels": [self._label(score) for score in self.labels],
             "confusions": self._confusions(),
             "reliability": [asdict(own) for own in self.pictures.reliability],

@@ -37,6 +37,7 @@ def render_evaluation(evaluation: Evaluation, errors: Sequence[Mapping[str, Any]
         "key_figures": _key_figures(evaluation),
         "metrics": tables.metrics_table(evaluation),
         "charts": drawn,
+        "levels": tables.levels_table(evaluation),
         "labels": tables.labels_table(evaluation),
         "confusions": tables.confusions_table(evaluation, 30),
         "groups": tables.groups_table(evaluation),
@@ -61,6 +62,7 @@ def _sections(view: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("result", "Result", True),
         ("comparison", "The two models", view["comparison"]),
         ("slices", "Groups of texts", view["slices"]),
+        ("levels", "Levels of the tree", view["levels"].rows),
         ("metrics", "Every metric", True),
         ("curves", "Thresholds and confidence", view["charts"]["curves"]),
         ("labels", "Labels", view["labels"].rows),
@@ -80,7 +82,7 @@ def _key_figures(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 def _errors_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the errors that the model was surest of."""
-    wrong = [row for row in rows if not row["right"]][:SHOWN_ERRORS]
+    wrong = [row for row in rows if not row.get("placed", row["right"])][:SHOWN_ERRORS]
     cells = tuple(
         (
             " ⟷ ".join(str(row["text"]).split("\u001f")),

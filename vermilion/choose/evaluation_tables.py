@@ -43,10 +43,17 @@ MEANINGS = {
     "hierarchical_precision": "precision, with all labels above",
     "hierarchical_recall": "recall, with all labels above",
     "hierarchical_f1": "harmonic mean of the two",
+    "placed_right": "texts given their label, or one above it",
+    "placed_deep": "texts placed as deep as their label, or deeper",
     "ndcg_at_10": "order of each query's first 10 candidates",
     "recall_at_1": "relevant candidates that come first",
     "recall_at_5": "relevant candidates among the first 5",
     "recall_at_10": "relevant candidates among the first 10",
+}
+
+LEVEL_MEANINGS = {
+    "accuracy": "right at level {} of the tree, of texts whose label goes so deep",
+    "precision": "right at level {} of the tree, of texts that were placed so deep",
 }
 
 
@@ -76,9 +83,8 @@ def interval(estimate: Estimate) -> str:
 
 def meaning(name: str) -> str:
     """Return what a metric is, in a few words."""
-    if name.startswith("accuracy_level_"):
-        return f"right at level {name.rsplit('_', 1)[1]} of the tree, of texts that reach it"
-    return MEANINGS.get(name, "")
+    what, _, level = name.rpartition("_level_")
+    return LEVEL_MEANINGS[what].format(level) if what in LEVEL_MEANINGS else MEANINGS.get(name, "")
 
 
 def metrics_table(evaluation: Evaluation) -> Table:
@@ -88,6 +94,22 @@ def metrics_table(evaluation: Evaluation) -> Table:
     )
     columns = (("Metric", False), ("Value", True), ("95 % interval", True), ("What it is", False))
     return Table("Metrics", columns, rows)
+
+
+def levels_table(evaluation: Evaluation) -> Table:
+    """Return how many texts are placed at each level of a tree, and how often rightly; no rows without a tree."""
+    columns = ["Level", "Texts", "Placed so deep", "Right of texts", "95 % interval", "Right of placed"]
+    rows = []
+    for own in evaluation.levels:
+        shares = [evaluation.metrics[f"{what}_level_{own.number}"] for what in ("accuracy", "precision")]
+        cells = [cell for share in shares for cell in (figure(share.value), interval(share))]
+        rows.append((str(own.number), f"{own.texts:,}", f"{own.placed:,}", *cells))
+    caption = "Levels of the tree, 1 at the top"
+    return Table(
+        caption,
+        tuple((name, place > 0) for place, name in enumerate((*columns, "95 % interval"))),
+        tuple(rows),
+    )
 
 
 def labels_table(evaluation: Evaluation, most: int | None = None) -> Table:
@@ -207,31 +229,51 @@ def gap_lines(sliced: Sliced) -> list[str]:
 
 def headline(evaluation: Evaluation) -> str:
     """Return what a reader must know first."""
+    if "placed_right" in evaluation.metrics:
+        return _tree_headline(evaluation)
     name = "subset_accuracy" if "subset_accuracy" in evaluation.metrics else "accuracy"
-    own = evaluation.metrics[name]
+    share, bounds = _percent(evaluation.metrics[name])
+    what = f"all labels of {share} are" if name == "subset_accuracy" else f"the label of {share} is"
+    return f"Of {evaluation.texts:,} texts, {what} right ({bounds})."
+
+
+def _tree_headline(evaluation: Evaluation) -> str:
+    (right, bounds), (deep, _), (exact, _) = (
+        _percent(evaluation.metrics[name]) for name in ("placed_right", "placed_deep", "accuracy")
+    )
+    return (
+        f"Of {evaluation.texts:,} texts, {right} are placed rightly, at their label or above it ({bounds}); "
+        f"{deep} are placed as deep as their label, {exact} get exactly that."
+    )
+
+
+def _percent(own: Estimate) -> tuple[str, str]:
+    """Return a share and its interval in words."""
     share, low, high = (
         f"{100 * value:.1f} %" if value is not None else NOT_DEFINED
         for value in (own.value, own.lower, own.upper)
     )
-    what = f"all labels of {share} are" if name == "subset_accuracy" else f"the label of {share} is"
-    return f"Of {evaluation.texts:,} texts, {what} right (95 % interval {low} to {high})."
+    return share, f"95 % interval {low} to {high}"
 
 
 def heading(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return what was evaluated on what, as name and value."""
-    known = len(evaluation.names)
     occurring = sum(score.support > 0 for score in evaluation.labels)
     notes = [("note", note) for note in evaluation.notes]
     return [
         ("model", f"{evaluation.model} ({evaluation.task}; {evaluation.decision})"),
-        ("test", f"{evaluation.test}: {evaluation.texts:,} texts, {occurring:,} of {known:,} labels"),
+        (
+            "test",
+            f"{evaluation.test}: {evaluation.texts:,} texts, {occurring:,} of {evaluation.known:,} labels",
+        ),
         *notes,
     ]
 
 
 def shown_tables(evaluation: Evaluation) -> list[Table]:
     """Return the tables that a terminal shows; those without rows are left out."""
-    tables = [metrics_table(evaluation), labels_table(evaluation, SHOWN_LABELS), confusions_table(evaluation)]
+    tables = [metrics_table(evaluation), levels_table(evaluation)]
+    tables += [labels_table(evaluation, SHOWN_LABELS), confusions_table(evaluation)]
     tables += [slice_table(own) for own in evaluation.slices]
     tables += [comparison_table(evaluation)] if evaluation.comparison else []
     return [table for table in tables if table.rows]

@@ -15,6 +15,7 @@ from vermilion.learn.judged_one import OneLabel
 from vermilion.learn.judged_several import SeveralLabels
 from vermilion.learn.judged_tree import OnePath
 from vermilion.types import BoolArray, FloatArray, IntArray, Label, Texts
+from vermilion.world.encoders_pairs import check_kind
 from vermilion.world.models import SavedModel
 from vermilion.world.pairs import all_pairs, split_pair
 from vermilion.world.predictor import Predictor
@@ -22,18 +23,28 @@ from vermilion.world.predictor import Predictor
 CHUNK = 4096
 
 
-def judge(predictor: Predictor, texts: Texts, progress: Progress) -> Judged:
+def judge(predictor: Predictor, texts: Texts, queries: IntArray | None, progress: Progress) -> Judged:
     """Return what a model says of texts, beside what is true of them.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    texts : Texts
+    queries : ndarray of int, shape (n,), or None
+        As of `queries_of`.
+    progress : Progress
 
     Raises
     ------
     InputError
-        A text's label is none that the model knows, or it has several where the model gives one.
+        Texts are pairs and the model is for single ones, or the other way round; a text's label is none that the model
+        knows, or it has several where the model gives one.
     """
+    check_kind(predictor.encoder, texts)
     _refuse_unknown(texts, predictor.model.labels)
     if predictor.model.task == "multi-label":
         return _several_labels(predictor, texts, progress)
-    return _one_label(predictor, texts, progress)
+    return _one_label(predictor, texts, queries, progress)
 
 
 def _several_labels(predictor: Predictor, texts: Texts, progress: Progress) -> SeveralLabels:
@@ -43,16 +54,15 @@ def _several_labels(predictor: Predictor, texts: Texts, progress: Progress) -> S
     return SeveralLabels(true, decided, model.spread(proba))
 
 
-def _one_label(predictor: Predictor, texts: Texts, progress: Progress) -> OneLabel:
+def _one_label(predictor: Predictor, texts: Texts, queries: IntArray | None, progress: Progress) -> OneLabel:
     model = predictor.model
     true = _numbers(texts, model.labels)
     proba, decided = _decided(predictor, texts, progress)
     predicted, wide = _deepest(model, decided), model.spread(proba)
     if parents := _parents(model.labels):
-        return OnePath(true, predicted, wide, parents=parents)
-    if not isinstance(model.rule, Threshold):
-        return OneLabel(true, predicted, wide)
-    return OneLabel(true, predicted, wide, model.rule.positive, _queries(texts))
+        return OnePath(true, predicted, wide, None, queries, parents)
+    positive = model.rule.positive if isinstance(model.rule, Threshold) else None
+    return OneLabel(true, predicted, wide, positive, queries)
 
 
 def _decided(predictor: Predictor, texts: Texts, progress: Progress) -> tuple[FloatArray, BoolArray]:
@@ -115,8 +125,10 @@ def _refuse_unknown(texts: Texts, labels: Sequence[Label]) -> None:
     close = difflib.get_close_matches(name, names, 1)
     cure = f"did you mean '{close[0]}'? " if close else ""
     kinds = len({name for _, name in unknown})
+    more = len(unknown) - 1
     found = f"'{name}'" + (
-        f" (and {len(unknown) - 1:,} more such rows, {kinds:,} labels in all)" * (len(unknown) > 1)
+        f" (and {more:,} more such row{'s' * (more > 1)}, {kinds:,} label{'s' * (kinds > 1)} in all)"
+        * (more > 0)
     )
     raise InputError(
         f"one of the model's {len(names):,} labels",
@@ -141,10 +153,24 @@ def _parents(labels: Sequence[Label]) -> tuple[int, ...]:
     return tuple(-1 if label.parent is None else number[label.parent] for label in labels) + tuple(groups)
 
 
-def _queries(texts: Texts) -> IntArray | None:
-    """Return which rows share their first text, or None where no query has several candidates."""
-    if not all_pairs(texts.texts):
+def queries_of(texts: Texts, cells: Sequence[str | None] | None = None) -> IntArray | None:
+    """Return which query each row is a candidate for, shape (n,), or None where no query has several.
+
+    Parameters
+    ----------
+    texts : Texts
+    cells : sequence of (str or None), optional
+        What names the queries; None takes the first text of each pair, and no queries of single texts. A row whose cell
+        is None is a query of its own.
+
+    Examples
+    --------
+    >>> queries_of(Texts(("0", "1", "2"), ("a", "b", "c")), ["q", None, "q"]).tolist()
+    [0, 1, 0]
+    """
+    if cells is None and not all_pairs(texts.texts):
         return None
-    firsts = [split_pair(text)[0] for text in texts.texts]
-    found: IntArray = np.unique(firsts, return_inverse=True)[1]
-    return found if len(firsts) > found.max() + 1 else None
+    named = [split_pair(text)[0] for text in texts.texts] if cells is None else cells
+    keys = [f"row {row}" if name is None else f"query {name}" for row, name in enumerate(named)]
+    found: IntArray = np.unique(keys, return_inverse=True)[1]
+    return found if len(keys) > found.max() + 1 else None

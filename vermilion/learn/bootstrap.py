@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from vermilion.learn.paired import wilson
-from vermilion.types import BoolArray, FloatArray
+from vermilion.types import BoolArray, FloatArray, IntArray
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -113,7 +113,11 @@ class Draws:
 
 
 def draw(
-    statistics: Sequence[Statistic], n: int, rng: np.random.Generator, resamples: int = RESAMPLES
+    statistics: Sequence[Statistic],
+    n: int,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    together: IntArray | None = None,
 ) -> Draws:
     """Return figures of n rows, and of as many rows drawn with replacement, `resamples` times (Efron, 1979).
 
@@ -126,6 +130,9 @@ def draw(
     n : int
     rng : Generator
     resamples : int
+    together : ndarray of int, shape (n,), optional
+        Numbers of groups whose rows are drawn together, for they are not independent of each other (Field and Welsh,
+        2007, Bootstrapping clustered data).
 
     Examples
     --------
@@ -134,15 +141,22 @@ def draw(
     >>> draws.values.tolist(), draws.resampled.shape
     ([0.75], (3, 1))
     """
+    groups = np.arange(n) if together is None else np.unique(together, return_inverse=True)[1]
+    n_groups = int(groups.max()) + 1
     step = max(min(CELLS // n, resamples), 1)
-    starts = range(0, resamples, step)
-    parts = [_at(statistics, _weights(n, min(step, resamples - start), rng)) for start in starts]
+    times = [min(step, resamples - start) for start in range(0, resamples, step)]
+    parts = [_at(statistics, _weights(n_groups, some, rng)[:, groups]) for some in times]
     return Draws(
         tuple(name for statistic in statistics for name in statistic.names),
         _at(statistics, np.ones((1, n)))[0],
         np.concatenate(parts),
-        np.concatenate([statistic.sizes for statistic in statistics]),
+        np.minimum(np.concatenate([statistic.sizes for statistic in statistics]), _most(n_groups, n)),
     )
+
+
+def _most(n_groups: int, n: int) -> float:
+    """Return the most independent rows that a figure can be worth: groups of several rows are worth one each."""
+    return n_groups if n_groups < n else np.inf
 
 
 def _weights(n: int, times: int, rng: np.random.Generator) -> FloatArray:

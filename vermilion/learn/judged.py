@@ -14,6 +14,7 @@ from vermilion.learn import metrics_rows as rows_of
 from vermilion.learn.bootstrap import Ratios, Statistic
 from vermilion.learn.metrics_labels import LabelFigures
 from vermilion.learn.metrics_ranking import OneVsRest
+from vermilion.learn.metrics_tree import Level
 from vermilion.types import BoolArray, FloatArray, IntArray
 
 
@@ -97,6 +98,20 @@ class Judged(ABC):
     def areas(self) -> OneVsRest:
         """Return how well each label's probabilities order the rows."""
         return OneVsRest.of(self.proba, self.true)
+
+    @property
+    def together(self) -> IntArray | None:
+        """Which rows depend on each other, as numbers of groups, shape (n,); None where each stands for itself."""
+        return None
+
+    @property
+    def placed(self) -> BoolArray:
+        """Rows whose labels are true as far as they go, shape (n,): all that are right, and in a tree some more."""
+        return self.right
+
+    def levels(self) -> tuple[Level, ...]:
+        """Return how many rows each level of the labels has; none where labels have no parents."""
+        return ()
 
     def by_query(self) -> dict[str, FloatArray]:
         """Return figures of queries, each of shape (n_queries,); none where rows are no candidates of queries."""

@@ -30,7 +30,7 @@ class OneLabel(Judged):
     positive : int or None
         Of two labels, the one that is looked for.
     queries : ndarray of int, shape (n,), or None
-        Which query each row is a candidate for; `positive` then says which candidates are relevant.
+        Which query each row is a candidate for; where there is a `positive`, it says which candidates are relevant.
 
     Examples
     --------
@@ -105,6 +105,11 @@ class OneLabel(Judged):
         """Return how well each label's probabilities order the rows; of two labels, those of the one looked for."""
         columns = None if self.positive is None else np.array([self.positive])
         return OneVsRest.of(self.proba, self.true, columns)
+
+    @property
+    def together(self) -> IntArray | None:
+        """Which rows are candidates of one query: they have a text in common."""
+        return self.queries
 
     def by_query(self) -> dict[str, FloatArray]:
         """Return how well the candidates of each query are ordered, each of shape (n_queries,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,21 +10,27 @@ import numpy as np
 from vermilion.learn.bootstrap import CORRELATION, LOSS, RESAMPLES, Draws, Estimate, Ratios, Scale, draw
 from vermilion.learn.judged import Judged
 from vermilion.learn.metrics_ranking import NAMES as AREAS
+from vermilion.types import FloatArray
 
 # Where intervals are made; all others are shares, or means of shares.
 SCALES: dict[str, Scale | None] = {"mcc": CORRELATION, "log_loss": LOSS, "brier": LOSS, "ece": None}
+
+# What queries of a group of rows are compared by.
+RANKED = "ndcg_at_10"
 
 # Why a metric may not be defined, by its name or what that begins with.
 REASONS = {
     "roc_auc": "no label has both texts that carry it and texts that do not",
     "pr_auc": "no text carries the label",
     "mcc": "only one label is true, or only one was predicted",
+    "precision_level": "no text was placed so deep",
     "precision": "no label was predicted",
     "recall": "no text has a label",
     "f1": "no text has a label, and none was predicted",
     "hierarchical": "no label was predicted",
     "mrr": "no text has a label",
     "accuracy_level": "no text's label goes so deep",
+    "ndcg": "no query has a relevant candidate",
 }
 
 
@@ -50,13 +56,16 @@ def measure(judged: Judged, rng: np.random.Generator, resamples: int = RESAMPLES
     >>> found["accuracy"].value, round(found["f1_macro"].value, 4), found["roc_auc"].value
     (0.75, 0.7333, 1.0)
     """
-    draws = draw(judged.statistics(), len(judged), rng, resamples)
-    figures = judged.by_query()
+    draws = draw(judged.statistics(), len(judged), rng, resamples, judged.together)
+    return _beside_queries(draws, judged.by_query(), rng, resamples)
+
+
+def _beside_queries(
+    draws: Draws, figures: Mapping[str, FloatArray], rng: np.random.Generator, resamples: int
+) -> Draws:
+    """Return figures of rows and those of queries, where there are any."""
     n_queries = len(next(iter(figures.values()), ()))
-    if not n_queries:
-        return draws
-    # Candidates of one query stand or fall together, so queries are drawn rather than rows.
-    return draws.beside(draw([Ratios.means(figures)], n_queries, rng, resamples))
+    return draws.beside(draw([Ratios.means(figures)], n_queries, rng, resamples)) if n_queries else draws
 
 
 def estimates(draws: Draws) -> dict[str, Estimate]:
@@ -74,7 +83,11 @@ def _explained(name: str, found: Estimate) -> Estimate:
 def headline(judged: Judged, rng: np.random.Generator, resamples: int = RESAMPLES) -> dict[str, Estimate]:
     """Return the few figures that groups of rows are compared by, with their intervals."""
     found, names = judged.few()
-    return estimates(draw(found, len(judged), rng, resamples).among(names))
+    draws = draw(found, len(judged), rng, resamples, judged.together).among(names)
+    figures = {name: own for name, own in judged.by_query().items() if name == RANKED}
+    told = estimates(_beside_queries(draws, figures, rng, resamples))
+    # Rows without a query that has a relevant candidate are shown beside others all the same.
+    return {name: _explained(name, Estimate(None, None, None)) for name in figures} | told
 
 
 def order(names: Sequence[str]) -> list[str]:
@@ -87,7 +100,19 @@ def order(names: Sequence[str]) -> list[str]:
     """
     first = (
         *("accuracy", "subset_accuracy", "f1", "precision", "recall", "f1_macro", "balanced_accuracy"),
-        *("hierarchical_f1", "ndcg_at_10", "lrap", "hamming_loss", "mcc", *AREAS, "ece", "log_loss", "brier"),
+        *(
+            "placed_right",
+            "placed_deep",
+            "hierarchical_f1",
+            "ndcg_at_10",
+            "lrap",
+            "hamming_loss",
+            "mcc",
+            *AREAS,
+            "ece",
+            "log_loss",
+            "brier",
+        ),
     )
     place = {name: number for number, name in enumerate(first)}
     return sorted(names, key=lambda name: place.get(name, len(first)))

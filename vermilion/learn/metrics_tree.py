@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -87,14 +89,69 @@ def level_accuracy(true: IntArray, predicted: IntArray, parents: Sequence[int]) 
     >>> dict(zip(figures.names, figures.at(np.ones((1, 2)))[0].tolist()))
     {'accuracy_level_1': 1.0, 'accuracy_level_2': 0.5}
     """
-    above = ancestors(parents)
-    level = depths(above)
-    deepest = int(level.max())
-    # The label above each label at each level; -1 where it does not go so deep.
-    at_level = np.full((len(parents) + 1, deepest), -1)
-    label, up = np.nonzero(above)
-    at_level[label, level[up] - 1] = up
-    reaches = at_level[true] >= 0
-    right = (at_level[true] == at_level[predicted]) & reaches
-    names = tuple(f"accuracy_level_{number}" for number in range(1, deepest + 1))
-    return Ratios(names, right.astype(np.float64), reaches.astype(np.float64))
+    told = Levels.of(true, predicted, parents)
+    return told.shares("accuracy_level", told.reaches)
+
+
+def level_precision(true: IntArray, predicted: IntArray, parents: Sequence[int]) -> Ratios:
+    """Return how often the label is right at each level, 1 at the top, of the rows that were placed so deep.
+
+    Examples
+    --------
+    >>> figures = level_precision(np.array([1, 2, 2]), np.array([2, 2, 0]), [-1, 0, 0])
+    >>> dict(zip(figures.names, figures.at(np.ones((1, 3)))[0].tolist()))
+    {'precision_level_1': 1.0, 'precision_level_2': 0.5}
+    """
+    told = Levels.of(true, predicted, parents)
+    return told.shares("precision_level", told.placed)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How many rows have a label at a level, 1 at the top, how many were placed there, and of how many both agree."""
+
+    number: int
+    texts: int
+    placed: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Rows at each level of a tree, 1 at the top; all of shape (n, n_levels).
+
+    Attributes
+    ----------
+    reaches : ndarray of bool
+        Rows whose true label goes so deep.
+    placed : ndarray of bool
+        Rows whose predicted label does.
+    right : ndarray of bool
+        Rows of which the two agree there.
+    """
+
+    reaches: BoolArray
+    placed: BoolArray
+    right: BoolArray
+
+    @classmethod
+    def of(cls, true: IntArray, predicted: IntArray, parents: Sequence[int]) -> Self:
+        """Return the levels of rows; a label of -1 reaches none."""
+        above = ancestors(parents)
+        level = depths(above)
+        # The label above each label at each level; -1 where it does not go so deep.
+        at_level = np.full((len(parents) + 1, int(level.max())), -1)
+        label, up = np.nonzero(above)
+        at_level[label, level[up] - 1] = up
+        reaches, placed = at_level[true] >= 0, at_level[predicted] >= 0
+        return cls(reaches, placed, (at_level[true] == at_level[predicted]) & reaches)
+
+    def counts(self) -> tuple[Level, ...]:
+        """Return how many rows each level has."""
+        parts = (part.sum(axis=0).tolist() for part in (self.reaches, self.placed, self.right))
+        return tuple(Level(place + 1, *own) for place, own in enumerate(zip(*parts, strict=True)))
+
+    def shares(self, name: str, among: BoolArray) -> Ratios:
+        """Return the share of rows that are right at each level, of those among which it is to be counted."""
+        names = tuple(f"{name}_{number}" for number in range(1, among.shape[1] + 1))
+        return Ratios(names, self.right.astype(np.float64), among.astype(np.float64))

@@ -52,6 +52,7 @@ def read_texts(
     labelled: bool,
     skipped: BadRows | None = None,
     file_format: FileFormat | None = None,
+    unanimous: bool = True,
 ) -> Texts:
     r"""Read and check a whole file of texts.
 
@@ -67,11 +68,14 @@ def read_texts(
         Where rows with faults are kept instead of stopping at the first. Faults of a whole file always stop.
     file_format : {"csv", "tsv", "jsonl", "parquet"} or None
         None goes by the extension; for standard input, by its first line.
+    unanimous : bool
+        Whether a text that occurs twice must have the same labels each time. In a test other labels are evidence, too:
+        people disagree.
 
     Returns
     -------
     Texts
-        At least one; ids are unique; a text that occurs twice has the same labels each time.
+        At least one; ids are unique.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def read_texts(
     (2, 'text', 'expected a text, found an empty cell')
     """
     source = Source(str(path), columns, labelled, skipped, file_format)
-    rows = list(_without_clashes(source))
+    rows = list(_without_clashes(source, unanimous=unanimous))
     if not rows:
         raise _no_rows(source)
     return _as_texts(rows, source)
@@ -268,7 +272,7 @@ def _name(cell: object, what: str, column: str) -> str:
     return name
 
 
-def _without_clashes(source: Source) -> Iterator[Row]:
+def _without_clashes(source: Source, *, unanimous: bool) -> Iterator[Row]:
     """Yield the good rows that do not contradict an earlier one."""
     ids: set[str] = set()
     labels: dict[str, tuple[str, ...]] = {}
@@ -278,7 +282,7 @@ def _without_clashes(source: Source) -> Iterator[Row]:
                 row.row, source.columns.id, ("ids that differ", f"'{row.id}' again", "give each row its own")
             )
             continue
-        if source.labelled and (clash := _clash(row.text, row.labels, labels)):
+        if unanimous and source.labelled and (clash := _clash(row.text, row.labels, labels)):
             source.bad(row.row, source.columns.label, clash)
             continue
         ids.add(row.id)
