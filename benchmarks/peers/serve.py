@@ -1,7 +1,6 @@
 """Peers that serve: the same texts, the same encoder, a linear head, each as its own documentation has it.
 
     python serve.py plain LABELLED.jsonl PORT      FastAPI, sentence-transformers and scikit-learn in a handler
-    python serve.py litserve LABELLED.jsonl PORT   LitServe, with its dynamic batching
     python serve.py mlflow LABELLED.jsonl PORT     MLflow's server of models
 
 Needs nothing of this repository but this file, which MLflow loads as its model too. LABELLED has a JSON object a line
@@ -17,8 +16,6 @@ import tempfile
 from typing import Any
 
 LABELLED = "VERMILION_BENCH_LABELLED"
-# As many texts at once, at most so long after the first, as LitServe's guide suggests for CPUs of this size.
-BATCH, BATCH_SECONDS = 32, 0.005
 
 
 class Classifier:
@@ -70,28 +67,6 @@ def plain(labelled: str, port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
-def litserve(labelled: str, port: int) -> None:
-    """Serve by LitServe, a batch at a time."""
-    import litserve as ls  # type: ignore[import-not-found,unused-ignore]
-
-    class Api(ls.LitAPI):  # type: ignore[misc,unused-ignore]
-        def setup(self, device: str) -> None:
-            self.classifier = Classifier(labelled)
-
-        def decode_request(self, request: dict[str, Any]) -> str:
-            return str(request["texts"][0])
-
-        def predict(self, texts: list[str]) -> list[dict[str, Any]]:
-            return self.classifier.classify(list(texts))
-
-        def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
-            return {"results": [output]}
-
-    api = Api(max_batch_size=BATCH, batch_timeout=BATCH_SECONDS)
-    server = ls.LitServer(api, accelerator="cpu", track_requests=False)
-    server.run(host="127.0.0.1", port=port, log_level="warning", generate_client_file=False)
-
-
 def mlflow(labelled: str, port: int) -> None:
     """Serve by `mlflow models serve`, the model being this file."""
     from mlflow.pyfunc import save_model  # type: ignore[import-not-found,unused-ignore]
@@ -118,7 +93,7 @@ def as_mlflow_model() -> Any:
     return Model()
 
 
-SERVERS = {"plain": plain, "litserve": litserve, "mlflow": mlflow}
+SERVERS = {"plain": plain, "mlflow": mlflow}
 
 if __name__ == "__main__":
     os.environ["HF_HUB_OFFLINE"] = "1"

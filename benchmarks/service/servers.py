@@ -18,7 +18,7 @@ from urllib.error import URLError
 from benchmarks.environments import interpreter
 from benchmarks.service.load import Target
 
-SCRIPT = Path(__file__).parents[1] / "peers" / "serve.py"
+SCRIPTS = Path(__file__).parents[1] / "peers"
 START_SECONDS = 180.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -31,6 +31,8 @@ class Kind:
     ----------
     environment : str or None
         Of requirements/peers; None is this one's.
+    script : tuple of str
+        Of benchmarks/peers, and its first arguments.
     wrap : str
         The name of the texts in its JSON.
     """
@@ -38,14 +40,15 @@ class Kind:
     name: str
     environment: str | None
     path: str
+    script: tuple[str, ...] = ()
     wrap: str = "texts"
 
 
 OURS = Kind("vermilion", None, "/v1/classify")
 PEERS = (
-    Kind("plain", "serving", "/classify"),
-    Kind("litserve", "serving", "/predict"),
-    Kind("mlflow", "mlflow", "/invocations", "inputs"),
+    Kind("plain", "serving", "/classify", ("serve.py", "plain")),
+    Kind("litserve", "serving", "/predict", ("serve_litserve.py",)),
+    Kind("mlflow", "mlflow", "/invocations", ("serve.py", "mlflow"), "inputs"),
 )
 
 
@@ -112,7 +115,7 @@ def _command(kind: Kind, model: Path, labelled: Path, port: int, workers: int) -
     python = interpreter(kind.environment)
     if not python.exists():
         raise ServerError(f"no environment; python -m benchmarks environments {kind.environment}")
-    return [str(python), str(SCRIPT), kind.name, str(labelled), str(port)]
+    return [str(python), str(SCRIPTS / kind.script[0]), *kind.script[1:], str(labelled), str(port)]
 
 
 def _wait(server: Server, log: Path) -> None:
