@@ -256,15 +256,18 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 def _sealed(send: Send, request_id: str, *, secure: bool) -> Send:
     """Return a `send` that adds the security headers, where the app has not set its own, and the request's id."""
+    added = [*SECURITY_HEADERS.items(), (b"x-request-id", request_id.encode())]
+    if secure:
+        added.append(HSTS)
 
     async def sealed(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = list(message.get("headers", ()))
-            missing = SECURITY_HEADERS.keys() - {name.lower() for name, _ in own}
-            own += [(name, SECURITY_HEADERS[name]) for name in missing]
-            own.append((b"x-request-id", request_id.encode()))
-            if secure:
-                own.append(HSTS)
+            names = {name.lower() for name, _ in own}
+            if names.isdisjoint(SECURITY_HEADERS):
+                own += added
+            else:
+                own += [pair for pair in added if pair[0] not in names]
             message["headers"] = own
         await send(message)
 
@@ -355,14 +358,14 @@ def check_exposure(host: str, *, has_keys: bool, tls: bool) -> str | None:
     >>> check_exposure("0.0.0.0", has_keys=False, tls=True)
     Traceback (most recent call last):
         ...
-    vermilion.errors.InputError: --host: expected keys where others can reach the service, found 0.0.0.0 and no key; ...
+    vermilion.errors.InputError: --host: expected keys where others can reach the service, found '0.0.0.0' and no ...
     """
     if is_loopback(host):
         return None
     if not has_keys:
         raise InputError(
             "keys where others can reach the service",
-            f"{host} and no key",
+            f"{host!r} and no key",
             "--host",
             "make one first: vermilion keys create --label NAME --scope classify; or listen on 127.0.0.1",
         )

@@ -29,6 +29,7 @@ GROUP = 8
 GROUPS = 4096
 _SLOTS = struct.Struct("<" + "Qd" * GROUP)
 _SLOT = struct.Struct("<Qd")
+_SAME = 1e-9  # seconds: what is less is rounding
 
 # Strangers can invent addresses, and must not push the buckets of keys out.
 KINDS = ("key", "client")
@@ -122,12 +123,14 @@ class Buckets:
         paid = slots[2 * place + 1] if tags[place] == tag else 0.0
         ahead = pace.burst / pace.rate
         # After a reboot the clock begins anew: what lies further ahead than anybody could get is no debt.
-        paid = now if math.isnan(paid) else min(max(paid, now), now + ahead)
-        wanted = paid + cost / pace.rate
-        if (wait := wanted - ahead - now) > 1e-9:
-            return wait
-        _SLOT.pack_into(self._map, at + place * _SLOT.size, tag, wanted)
-        return 0.0
+        most = now + ahead
+        due = now if math.isnan(paid) else min(max(paid, now), most)
+        wait = max(0.0, due + cost / pace.rate - most)
+        if wait <= _SAME:
+            wait, due = 0.0, due + cost / pace.rate
+        if not wait or not paid <= most:
+            _SLOT.pack_into(self._map, at + place * _SLOT.size, tag, due)
+        return wait
 
 
 def _oldest(slots: tuple[float, ...]) -> int:

@@ -78,6 +78,11 @@ class Lock:
     hash: bytes = field(repr=False)
     old_hash: bytes | None = field(repr=False)
 
+    @property
+    def timed(self) -> bool:
+        """Whether it depends on the time what opens the key."""
+        return self.key.expires_at is not None or self.old_hash is not None
+
     def opens(self, token_hash: bytes, at: str) -> bool:
         """Tell whether a secret with this hash opens the key at a time; as fast for a wrong one as for a right."""
         fits = hmac.compare_digest(self.hash, token_hash)
