@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -77,6 +77,24 @@ class Decided:
     confidence: float
     out_of_scope: float | None = None
     labels: tuple[str, ...] = ()
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Decided:
+        """Return what a row of `Predictor.rows` says; of several labels, the likeliest stands for the confidence.
+
+        Examples
+        --------
+        >>> Decided.of_row({"label": "card", "confidence": 0.8, "out_of_scope": 0.1})
+        Decided(label='card', confidence=0.8, out_of_scope=0.1, labels=())
+        >>> row = {"labels": ["b", "a"], "candidates": [{"label": "b", "probability": 0.9}]}
+        >>> Decided.of_row(row).confidence, Decided.of_row(row).labels
+        (0.9, ('b', 'a'))
+        """
+        if "labels" not in row:
+            return cls(row["label"], row["confidence"], row.get("out_of_scope"))
+        labels, candidates = tuple(row["labels"]), row["candidates"]
+        confidence = candidates[0]["probability"] if candidates else 0.0
+        return cls(labels[0] if labels else None, confidence, row.get("out_of_scope"), labels)
 
 
 class Rules:
@@ -215,7 +233,7 @@ def _sought(
         sought = make(list(chain.from_iterable(lists)))
     except ValueError as error:
         raise InputError(
-            "patterns that can be looked for at once", str(error), book.source, "shorten them"
+            "patterns that fit into one search", str(error), book.source, "shorten them"
         ) from None
     return owners, _Found(sought.matches, column_of, len(lists))
 
@@ -296,7 +314,7 @@ def _labels(rules: Sequence[WrittenRule], book: RuleBook) -> _Made:
     for rule in (rules[number] for number in owners.tolist()):
         if missing := [group for group in rule.when.groups if group not in book.members]:
             found = f"the group '{missing[0]}' without them"
-            raise book.error(rule, "the model's labels", found, "name the model")
+            raise book.error(rule, "the model's labels", found, "give --model or --labels")
         named.append(
             {*rule.when.labels, *chain.from_iterable(book.members[group] for group in rule.when.groups)}
         )

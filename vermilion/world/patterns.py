@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import re2
 
 # RE2 may use so much memory for one set; past it, it forgets and starts again, and is slower.
-SET_MEMORY = 128 << 20
+SET_MEMORY = 64 << 20
+# Steps of RE2's program: most patterns have some dozens, `.{1000}` has 8,004, `\pL{100}` a hundred thousand.
+MAX_STEPS, MAX_STEPS_TOGETHER = 20_000, 400_000
 # Scripts without spaces between words: each of their letters counts as a word.
 UNSPACED = (
     *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF)),  # Thai, Lao, Burmese, Khmer
@@ -53,7 +55,7 @@ class PatternSet:
     Raises
     ------
     ValueError
-        Together they need too much memory.
+        Together they are too large.
 
     Examples
     --------
@@ -62,6 +64,8 @@ class PatternSet:
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
+        if (steps := sum(map(_steps, patterns))) > MAX_STEPS_TOGETHER:
+            raise ValueError(f"programs of {steps:,} steps, allowed are {MAX_STEPS_TOGETHER:,}")
         self._set = _compiled(patterns)
 
     def matches(self, text: str) -> list[int]:
@@ -78,11 +82,17 @@ def pattern_fault(pattern: str) -> str | None:
     (None, 'missing ): (a')
     """
     try:
-        re2.compile(pattern, _options())
+        steps = _steps(pattern)
     except re2.error as error:
         reason = error.args[0] if error.args else "no reason given"
         return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-    return None
+    return f"a program of {steps:,} steps, allowed are {MAX_STEPS:,}" if steps > MAX_STEPS else None
+
+
+def _steps(pattern: str) -> int:
+    options = re2.Options()
+    options.log_errors = False  # RE2 would write the pattern to stderr
+    return int(re2.compile(pattern, options).programsize)
 
 
 class _Forms(dict[int, str]):
@@ -128,21 +138,17 @@ def folded(text: str) -> str:
     return f" {' '.join(words)} "
 
 
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False  # RE2 would write the pattern to stderr
-    options.max_mem = SET_MEMORY
-    return options
-
-
 def _compiled(patterns: Sequence[str]) -> re2.Set:
-    found = re2.Set.SearchSet(_options())
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = SET_MEMORY
+    found = re2.Set.SearchSet(options)
     try:
         for pattern in patterns:
             found.Add(pattern)
         found.Compile()
     except re2.error:
-        raise ValueError(f"{len(patterns)} patterns need more than {SET_MEMORY >> 20} MiB") from None
+        raise ValueError(f"patterns that need more than {SET_MEMORY >> 20} MiB") from None
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Literal
@@ -76,6 +76,10 @@ class When:
     confidence_below: float | None = None
     confidence_at_least: float | None = None
     out_of_scope_at_least: float | None = None
+
+    def given(self) -> Iterator[str]:
+        """Yield the names of the conditions that there are."""
+        yield from (one.name for one in fields(self) if getattr(self, one.name) not in (None, ()))
 
     @property
     def always(self) -> bool:

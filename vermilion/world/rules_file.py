@@ -17,7 +17,7 @@ from vermilion.world.patterns import folded, pattern_fault
 from vermilion.world.rule_book import Outcome, RuleBook, RuleTest, When, WrittenRule
 
 MAX_BYTES = 4_000_000
-MAX_NAME = 100
+MAX_NAME, MAX_DEPTH = 100, 10
 MAX_CHARACTERS, MAX_PATTERN_CHARACTERS = 1_000_000, 1_000
 NOTHING = "nothing"
 STAGES = ("before", "after")
@@ -103,12 +103,12 @@ def _compose(path: str | Path) -> yaml.Node | None:
         place = where if mark is None else f"{where}, line {mark.line + 1}"
         found = getattr(error, "problem", None) or getattr(error, "reason", None) or "something else"
         raise InputError("plain YAML", found, place, "mend the file; quote values with ':' or '#'") from None
-    except RecursionError:
-        raise InputError("plain YAML", "nesting too deep", where, "mend the file") from None
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML of mappings, lists and scalars alone: aliases can be bombs, tags can call code."""
+    """YAML of mappings, lists and scalars alone: aliases can be bombs, tags can call code, depth takes for ever."""
+
+    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -116,7 +116,13 @@ class _PlainLoader(yaml.SafeLoader):
             if (name := getattr(event, mark, None)) is not None:
                 problem = f"the {what} '{name}', which a file of rules may not have"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="nesting too deep", problem_mark=event.start_mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 def _pairs(node: yaml.Node, where: _Where) -> Iterator[tuple[str, yaml.Node]]:
