@@ -116,6 +116,14 @@ def test_single_examples_and_imbalance(head: Any) -> None:
     assert (alone.predict(X_test) == y_test).mean() > 0.5
 
 
+@pytest.mark.parametrize("head", [FlatHead(C=1.0), CentroidHead()])
+def test_nearly_as_many_labels_as_rows_are_no_regression(head: Any) -> None:
+    """scikit-learn warns of such labels, and warnings are errors here."""
+    X = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
+    for y in (np.maximum(np.arange(30), 9), np.arange(30).astype(str)):
+        assert len(clone(head).fit(X, y).classes_) > 15
+
+
 @pytest.mark.parametrize("head", [FlatHead(), CentroidHead(), SubsetHead()], ids=repr)
 def test_one_label_is_always_predicted(head: Any) -> None:
     X, _, X_test, _ = blobs(3, 2)

@@ -208,8 +208,9 @@ def comparison_line(evaluation: Evaluation) -> str:
     right = evaluation.comparison.right
     lower, upper = right.gain_interval(0.025)
     sure = "too few for a difference to be seen" if right.p_value >= 0.05 else "more than chance explains"
+    what = "at their very label" if evaluation.levels else "right"
     return (
-        f"{right.first_only:,} texts right with {evaluation.model} alone, {right.second_only:,} with "
+        f"{right.first_only:,} texts {what} with {evaluation.model} alone, {right.second_only:,} with "
         f"{evaluation.against} alone: {100 * right.gain:+.1f} points ({100 * lower:+.1f} to {100 * upper:+.1f}), "
         f"McNemar's exact test, p {_p(right.p_value)}: {sure}."
     )

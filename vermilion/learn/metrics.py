@@ -87,7 +87,7 @@ def headline(judged: Judged, rng: np.random.Generator, resamples: int = RESAMPLE
     figures = {name: own for name, own in judged.by_query().items() if name == RANKED}
     told = estimates(_beside_queries(draws, figures, rng, resamples))
     # Rows without a query that has a relevant candidate are shown beside others all the same.
-    return {name: _explained(name, Estimate(None, None, None)) for name in figures} | told
+    return told | {name: _explained(name, Estimate(None, None, None)) for name in figures if name not in told}
 
 
 def order(names: Sequence[str]) -> list[str]:
@@ -99,7 +99,18 @@ def order(names: Sequence[str]) -> list[str]:
     ['accuracy', 'ece', 'f1_micro']
     """
     first = (
-        *("accuracy", "subset_accuracy", "f1", "precision", "recall", "f1_macro", "balanced_accuracy"),
+        *(
+            "accuracy",
+            "placed_right",
+            "placed_deep",
+            "hierarchical_f1",
+            "subset_accuracy",
+            "f1",
+            "precision",
+            "recall",
+            "f1_macro",
+            "balanced_accuracy",
+        ),
         *(
             "placed_right",
             "placed_deep",
