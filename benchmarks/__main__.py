@@ -21,6 +21,7 @@ NAMES = {
     "multi-label": "several labels a text: thresholds for each, and what questions gain",
     "guarantees": "do certificates keep their promise, in simulated runs",
     "service": "requests a second and latencies of the service, beside other ways to serve",
+    "rollout": "do canaries take back what is worse, and leave alone what is not, in simulated ones",
     "page": "write docs/benchmarks.md from the results",
     "environments": "make the peers' virtual environments",
 }

@@ -135,9 +135,10 @@ class Evidence:
         block[:, [1, 3]] = np.minimum(block[:, [1, 3]], block[:, [0, 2]])
         limits = np.array([[one.worse, one.better] for one in self.asked])
         began = self.began if rollout.step == self.step else seen.requests()
+        worse, better = self._bet(block, limits)
         return Evidence(
-            self._bet(self.worse, block, limits[:, 0], 1.0),
-            self._bet(self.better, turned(block), limits[:, 1], -1.0),
+            worse,
+            better,
             np.maximum(totals, self.counted),
             rollout.step,
             began,
@@ -146,16 +147,20 @@ class Evidence:
             self.asked,
         )
 
-    def _bet(self, bets: Bets, block: FloatArray, limits: FloatArray, sign: float) -> Bets:
-        """Bet on the questions that compare arms, and on those with a number of their own."""
-        arms = sum(not one.alone for one in self.asked)
-        parts = []
-        if arms:
-            parts.append(compare(_part(bets, 0, arms), block[:arms], sign * limits[:arms]))
-        if arms < len(self.asked):
-            edge = limits[arms:] if sign > 0 else 1 - limits[arms:]
-            parts.append(compare_to_limit(_part(bets, arms, len(self.asked)), block[arms:], edge))
-        return Bets(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("log_wealth", "past")))
+    def _bet(self, block: FloatArray, limits: FloatArray) -> tuple[Bets, Bets]:
+        """Bet on both sides of each question at once: bad ones that are too many, and good ones."""
+        n, arms = len(self.asked), sum(not one.alone for one in self.asked)
+        both = _joined(self.worse, self.better)
+        sides = np.concatenate([block, turned(block)])
+        first, rest = np.r_[:arms, n : n + arms], np.r_[arms:n, n + arms : 2 * n]
+        margins = np.concatenate([limits[:arms, 0], -limits[:arms, 1]])
+        edges = np.concatenate([limits[arms:, 0], 1 - limits[arms:, 1]])
+        wealth, past = both.log_wealth, both.past
+        for places, test, against in ((first, compare, margins), (rest, compare_to_limit, edges)):
+            if len(places):
+                found = test(Bets(both.log_wealth[places], both.past[places]), sides[places], against)
+                wealth[places], past[places] = found.log_wealth, found.past
+        return Bets(wealth[:n], past[:n]), Bets(wealth[n:], past[n:])
 
     def in_step(self, seen: Seen) -> int:
         """Return the requests that the arm with fewer has had since the step began."""
@@ -199,8 +204,8 @@ class Evidence:
         return {"worse": self.worse, "better": self.better, "above": self.above, "below": self.below}
 
 
-def _part(bets: Bets, first: int, last: int) -> Bets:
-    return Bets(bets.log_wealth[first:last], bets.past[first:last])
+def _joined(one: Bets, other: Bets) -> Bets:
+    return Bets(np.concatenate([one.log_wealth, other.log_wealth]), np.concatenate([one.past, other.past]))
 
 
 def _bet_on_each(bets: Bets | None, block: FloatArray, deltas: FloatArray) -> Bets | None:

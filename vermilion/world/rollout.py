@@ -80,7 +80,7 @@ class Plan:
     """
 
     shares: tuple[float, ...] = (0.05, 0.25, 0.5)
-    least: tuple[int, ...] = (50, 100, 200)
+    least: tuple[int, ...] = (30, 100, 200)
     limits: Mapping[Metric, Limit] = field(default_factory=_limits)
     alpha: float = 0.05
     slow_ms: float = 1000.0

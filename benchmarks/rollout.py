@@ -1,0 +1,245 @@
+"""Does a canary take back what is worse, and leave alone what is not? Hundreds of simulated canaries.
+
+    python -m benchmarks rollout
+
+No text, model or server: a canary is the counts that each second brings, some fifty requests of which hashing gives the
+challenger its share. They go to the judge that the service has, with its steps, margins and looks each second. Beside
+it, on the same counts, stand two rules that people use: roll back once the challenger's share of errors is over 1.5
+times the champion's, from 100 of its requests on; and a one-sided z-test at 5 %, looked at each second.
+
+Worlds: `steady`; `drift`, in which errors of both arms rise and fall threefold; `incident`, in which both arms fail ten
+times as often for ten seconds; `users`, in which hashing goes by user, few users send most requests, and some meet far
+more errors than others; `late`, in which the challenger is as good as the champion for 3,000 requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.results import FOLDER, Results
+from vermilion.serve.evidence import Evidence, Seen
+from vermilion.serve.rollout import judge
+from vermilion.types import FloatArray
+from vermilion.world.rollout import Limit, Plan, Rollout
+
+A_SECOND, MOST, RUNS = 50, 15_000, 500
+CHAMPION = 0.05
+TIMES, FROM = 1.5, 100
+Z = 1.6449
+USERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How errors come about.
+
+    Attributes
+    ----------
+    factor : callable
+        Of the number of requests so far, what both arms' shares of errors are multiplied by.
+    begins : int
+        After so many requests the challenger gets its own share of errors; until then it has the champion's.
+    by_user : bool
+        Whether a user always meets the same arm.
+    """
+
+    factor: Callable[[int], float] = lambda _: 1.0
+    begins: int = 0
+    by_user: bool = False
+
+
+WORLDS = {
+    "steady": World(),
+    "drift": World(lambda n: 1.0 + 0.5 * np.sin(2 * np.pi * n / 3000)),
+    "incident": World(lambda n: 10.0 if 2000 <= n < 2500 else 1.0),
+    "users": World(by_user=True),
+    "late": World(begins=3000),
+}
+# World, and the challenger's share of errors; the champion's is 5 %.
+CONDITIONS = (
+    *(("steady", share) for share in (0.05, 0.06, 0.07, 0.10, 0.20)),
+    *((world, share) for world in ("drift", "incident") for share in (0.05, 0.10)),
+    ("users", 0.05),
+    ("late", 0.10),
+)
+STEPS = Plan(limits={"error": Limit(0.02), "slow": Limit(0.05), "wrong": Limit(0.05, needed=False)})
+PLANS = {
+    "steps": STEPS,
+    "half": replace(STEPS, shares=(0.5,), least=(200,)),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's arguments."""
+    add = parser.add_argument
+    add("--runs", type=int, default=RUNS, help="simulated canaries under each condition")
+    add("--worlds", nargs="+", default=list(WORLDS), choices=list(WORLDS))
+    add(
+        "--plans",
+        nargs="+",
+        default=list(PLANS),
+        choices=list(PLANS),
+        help="5, 25, 50 % in steps; half at once",
+    )
+    add("--seed", type=int, default=0)
+    add("--results", type=Path, default=FOLDER / "rollout.jsonl", help="file of results")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the simulations that are not there yet, then print what became of the canaries."""
+    results = Results(arguments.results)
+    for plan in arguments.plans:
+        for world, share in CONDITIONS:
+            if world not in arguments.worlds:
+                continue
+            one = {"benchmark": "rollout", "plan": plan, "world": world, "challenger": share}
+            one |= {"runs": arguments.runs, "seed": arguments.seed}
+            if not results.has(one):
+                results.add(one, simulate(plan, world, share, arguments.runs, arguments.seed))
+    for row in results.rows():
+        print(told(row["condition"], row["figures"]))
+
+
+def simulate(plan: str, world: str, share: float, runs: int, seed: int) -> dict[str, Any]:
+    """Return what became of so many canaries by each rule.
+
+    Returns
+    -------
+    dict
+        For each rule the shares of canaries that `failed` (and for the judge `successful`), and of those that failed
+        the median and mean of `requests`, and of the challenger's requests, until then; for the judge those to
+        success, too, and the share of keys that the challenger had when it failed.
+    """
+    found: dict[str, list[_End]] = {"judge": [], "static": [], "z-test": []}
+    for run in range(runs):
+        rng = np.random.default_rng([seed, run, list(WORLDS).index(world), round(1000 * share)])
+        stream = _Stream(WORLDS[world], share, rng)
+        found["judge"].append(judged(PLANS[plan], stream))
+        for name, rule in (("static", _static), ("z-test", _z_test)):
+            found[name].append(_by_rule(PLANS[plan], stream, rule))
+    return {name: _figures(ends) for name, ends in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    state: str
+    requests: int
+    challenger: int
+    share: float
+
+
+class _Stream:
+    """The counts of each second, the same for each rule as long as the shares are: drawn once, split as asked."""
+
+    def __init__(self, world: World, share: float, rng: np.random.Generator) -> None:
+        self._world, self._share = world, share
+        self._uniform = rng.random((MOST, 2))
+        self._ends = np.cumsum(np.maximum(rng.poisson(A_SECOND, 2 * MOST // A_SECOND), 1))
+        self._place, self._rate = self._uniform[:, 0], np.ones(MOST)
+        if world.by_user:
+            weights = 1 / (np.arange(USERS) + 20.0)
+            users = rng.choice(USERS, MOST, p=weights / weights.sum())
+            self._place, self._rate = rng.random(USERS)[users], rng.gamma(1.0, 1.0, USERS)[users]
+
+    def second(self, number: int, share: float) -> FloatArray:
+        """Return requests and errors of the champion, then of the challenger."""
+        first, last = (0 if number == 0 else self._ends[number - 1]), min(self._ends[number], MOST)
+        if first >= MOST:
+            return np.zeros(4)
+        part = slice(first, last)
+        other = self._place[part] < share
+        rate = np.where(other & (first >= self._world.begins), self._share, CHAMPION)
+        bad = self._uniform[part, 1] < rate * self._rate[part] * self._world.factor(int(first))
+        return np.array([(~other).sum(), (bad & ~other).sum(), other.sum(), (bad & other).sum()], dtype=float)
+
+
+def judged(plan: Plan, stream: _Stream) -> _End:
+    """Return what the service's judge does with a canary."""
+    rollout = Rollout(1, "simulated", "canary", 1, 2, plan, "epoch")
+    evidence, sums, number = Evidence.none(rollout), np.zeros(4), 0
+    while sums[0] + sums[2] < MOST:
+        sums += stream.second(number, rollout.share)
+        number += 1
+        evidence, verdict = judge(rollout, evidence, _seen(sums))
+        if verdict.action == "advance":
+            rollout = replace(rollout, step=rollout.step + 1)
+        elif verdict.action != "wait":
+            return _End(verdict.action, int(sums[0] + sums[2]), int(sums[2]), rollout.share)
+    return _End("inconclusive", MOST, int(sums[2]), rollout.share)
+
+
+def _seen(sums: FloatArray) -> Seen:
+    n, bad, m, wrong = (int(number) for number in sums)
+    # Nothing is slow, so that errors alone decide.
+    return Seen(
+        {
+            ("champion", "error"): (n, bad),
+            ("challenger", "error"): (m, wrong),
+            ("champion", "slow"): (n, 0),
+            ("challenger", "slow"): (m, 0),
+        }
+    )
+
+
+def _static(sums: FloatArray) -> bool:
+    n, bad, m, wrong = sums
+    return bool(m >= FROM and n > 0 and wrong / m > TIMES * bad / n)
+
+
+def _z_test(sums: FloatArray) -> bool:
+    n, bad, m, wrong = sums
+    if m < 30 or n < 30 or bad + wrong == 0:
+        return False
+    pooled = (bad + wrong) / (n + m)
+    return bool(wrong / m - bad / n > Z * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
+
+
+def _by_rule(plan: Plan, stream: _Stream, rule: Callable[[FloatArray], bool]) -> _End:
+    """Return what a rule does that only rolls back; steps are taken after as many requests as the judge wants."""
+    sums, began, step, number = np.zeros(4), np.zeros(4), 0, 0
+    while sums[0] + sums[2] < MOST:
+        sums += stream.second(number, plan.shares[step])
+        number += 1
+        if rule(sums):
+            return _End("failed", int(sums[0] + sums[2]), int(sums[2]), plan.shares[step])
+        if step + 1 < len(plan.shares) and (sums - began)[[0, 2]].min() >= plan.least[step]:
+            step, began = step + 1, sums.copy()
+    return _End("inconclusive", MOST, int(sums[2]), plan.shares[step])
+
+
+def _figures(ends: list[_End]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for state in ("failed", "successful"):
+        some = [end for end in ends if end.state == state]
+        told[state] = len(some) / len(ends)
+        if some:
+            told[f"{state}_requests"] = [
+                float(f([end.requests for end in some])) for f in (np.median, np.mean)
+            ]
+            told[f"{state}_challenger"] = [
+                float(f([end.challenger for end in some])) for f in (np.median, np.mean)
+            ]
+            told[f"{state}_share"] = float(np.median([end.share for end in some]))
+    return told
+
+
+def told(condition: dict[str, Any], found: dict[str, Any]) -> str:
+    """Return a condition's figures in a line."""
+    own = found["judge"]
+    line = (
+        f"{condition['plan']}, {condition['world']}, errors 5% -> {condition['challenger']:.0%}, {condition['runs']}"
+        f" canaries: taken back {own['failed']:.1%}, promoted {own['successful']:.1%}"
+    )
+    for state, word in (("failed", "to the failure"), ("successful", "to the promotion")):
+        if own[state]:
+            (requests, mean), (challenger, _) = own[f"{state}_requests"], own[f"{state}_challenger"]
+            line += f"; median {requests:,.0f} requests {word} (mean {mean:,.0f}), {challenger:,.0f} the challenger's"
+    return (
+        line + f"; static threshold {found['static']['failed']:.1%}, z-test {found['z-test']['failed']:.1%}"
+    )
