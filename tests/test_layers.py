@@ -23,6 +23,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("page",),
     ("red", "choose"),
     ("serve", "watch", "review", "scale", "screen", "demo"),
+    ("cli_home",),
     ("cli_encoders", "cli_models", "cli_keys", "cli_serve", "cli_rules", "cli_rollout", "cli_export"),
     ("cli", "__main__"),
     ("__init__",),  # the package's face: names from below, imported when they are asked for
@@ -42,7 +43,8 @@ DOORS: dict[str, tuple[str, ...]] = {
         f"vermilion.world.{part}*"
         for part in ("database", "store", "ledger", "registry", "audit_log", "keys", "rollouts", "feedback")
     ),
-    "re2": ("vermilion.world.patterns",),
+    "re2": ("vermilion.world.patterns", "vermilion.serve.redaction"),
+    "presidio_analyzer": ("vermilion.serve.redaction",),
     "py3langid": ("vermilion.world.language",),
     "onnxruntime": ("vermilion.world.encoders*",),
     "tokenizers": ("vermilion.world.encoders*",),

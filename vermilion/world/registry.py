@@ -159,6 +159,30 @@ class Registry:
         with self._database.read() as connection:
             return self._rows.aliases(connection, name)
 
+    def known(self, name: str) -> None:
+        """Check that there is a model of this name.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        with self._database.read() as connection:
+            if not self._rows.all(connection, name):
+                raise self._rows.unknown(connection, Reference(name))
+
+    def lineage(self, version: Version) -> list[Version]:
+        """Return what a version was made from, the nearest first; it ends where a parent was removed."""
+        found: list[Version] = []
+        with self._database.read() as connection:
+            while (above := version.metadata["parent"]["version"]) is not None:
+                try:
+                    version = self._rows.find(connection, Reference(above["name"], number=above["number"]))
+                except InputError:
+                    break
+                found.append(version)
+        return found
+
     def check(self, version: Version) -> None:
         """Hash the version's folder again.
 
