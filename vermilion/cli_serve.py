@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from vermilion.cli_home import DatabaseUrl, HomeFolder, open_home
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -28,22 +29,20 @@ def serve(
         float, typer.Option(help="Requests a second of a key without a rate of its own.")
     ] = 1000.0,
     base_url: Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")] = None,
-    home: Annotated[Path | None, typer.Option(help="Folder of the service; else VERMILION_HOME.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="postgresql://... in place of SQLite; else VERMILION_DATABASE.")
-    ] = None,
+    log_texts: Annotated[float, typer.Option(help="Share of the texts kept in the journal, redacted.")] = 0.0,
+    home: HomeFolder = None,
+    database: DatabaseUrl = None,
 ) -> None:
     """Answer over HTTP with a model, or with what a name in the registry means."""
     from vermilion.serve.process import serve as run
     from vermilion.serve.settings import ServeSettings
     from vermilion.world.encoders import available_cores
-    from vermilion.world.home import Home
 
     cores = available_cores()
     count = cores if workers is None else workers
     settings = ServeSettings(
         model=model,
-        home=Home.open(home, database),
+        home=open_home(home, database),
         host=host,
         port=port,
         workers=count,
@@ -53,6 +52,7 @@ def serve(
         deadline=deadline,
         threads=max(1, cores // max(1, count)),
         rate=rate,
+        log_texts=log_texts,
         base_url=base_url,
     ).checked()
     if not keys:

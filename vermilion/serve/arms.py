@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vermilion.serve.batching import Job
 from vermilion.serve.tally import Tally
-from vermilion.world.rollout import Arm, Disagreement
+from vermilion.world.rollout import Answer, Arm, Disagreement, Rollout
 
 OTHER: dict[Arm, Arm] = {"champion": "challenger", "challenger": "champion"}
 
@@ -29,18 +29,29 @@ class Arms:
             rollout = job.snapshot.rollout if job.snapshot else None
             if self._tally is None or rollout is None or job.probe:
                 continue
-            self._tally.note(rollout.id, job.arm, "error", bad=False)
-            self._tally.note(rollout.id, job.arm, "slow", bad=job.seconds * 1000 > rollout.plan.slow_ms)
-            if job.compared:
-                self._tally.note(rollout.id, OTHER[job.arm], "error", bad=False)
-                self._tally.note(rollout.id, "challenger", "disagree", bad=bool(job.differs))
-                for found in job.differs:
-                    self._tally.differ(rollout.id, found)
+            self._answered(self._tally, job, rollout)
+
+    def _answered(self, tally: Tally, job: Job, rollout: Rollout) -> None:
+        bound = rollout.plan.slow_ms / 1000
+        tally.note(rollout.id, job.arm, "error", bad=False)
+        tally.note(rollout.id, job.arm, "slow", bad=job.seconds > bound)
+        for decision in job.decisions:
+            tally.answered(rollout.id, Answer(decision.id, job.arm, decision.words))
+        if not job.compared:
+            return
+        tally.note(rollout.id, "challenger", "disagree", bad=bool(job.differs))
+        for found in job.differs:
+            tally.differ(rollout.id, found)
+        if rollout.kind == "shadow":  # it answers nobody, and yet it must not be slow nor fail
+            tally.note(rollout.id, OTHER[job.arm], "error", bad=False)
+            tally.note(rollout.id, OTHER[job.arm], "slow", bad=job.beside_seconds > bound)
 
     def failed(self, job: Job, arm: Arm) -> None:
-        """Count a request that an arm could not answer."""
+        """Count a request that an arm could not answer; one that is only compared counts where that is all it does."""
         rollout = job.snapshot.rollout if job.snapshot else None
-        if self._tally is not None and rollout is not None and not job.probe:
+        if self._tally is None or rollout is None or job.probe:
+            return
+        if arm == job.arm or rollout.kind == "shadow":
             self._tally.note(rollout.id, arm, "error", bad=True)
 
 

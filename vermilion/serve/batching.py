@@ -78,6 +78,7 @@ class Job:
     served: Served | None = None
     other: Served | None = None
     compared: bool = False
+    beside_seconds: float = 0.0
     differs: list[Disagreement] = field(default_factory=list)
     seconds: float = 0.0
     dropped: Exception | None = None

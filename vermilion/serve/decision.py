@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vermilion.world.rollout import one_label
+
 BY_MODEL = "model"
 
 
@@ -33,6 +35,11 @@ class Decision:
     refused: bool = False
     abstained: bool = False
     by: str = BY_MODEL
+
+    @property
+    def words(self) -> str:
+        """The answer as one string, as it is compared with others."""
+        return words(self.said)
 
     def answer(self, item: str | None, shown: int) -> dict[str, Any]:
         """Return what the client gets; `item` is its own id of the text, `shown` the number of candidates it wants."""
@@ -64,6 +71,12 @@ class Decision:
         if "out_of_scope" in said:
             row["out_of_scope"], row["refused"] = said["out_of_scope"], self.refused
         return row
+
+
+def words(said: Mapping[str, Any]) -> str:
+    """Return an answer as one string: equal where the same labels were meant."""
+    labels = said.get("labels")
+    return one_label(said["labels"]) if labels is not None else str(said["label"] or "")
 
 
 _SAID = ("label", "labels", "path", "confidence", "score")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vermilion.serve.arms import OTHER, Arms, disagreement
 from vermilion.serve.batching import Piece
-from vermilion.serve.decision import BY_MODEL, Decision
+from vermilion.serve.decision import BY_MODEL, Decision, words
 from vermilion.serve.live import Served, Snapshot
 from vermilion.serve.rules import Decided, Ruling
 from vermilion.types import FloatArray
@@ -28,12 +29,6 @@ class Outcome:
     refused: bool = False
     abstained: bool = False
     by: str = BY_MODEL
-
-    @property
-    def words(self) -> str:
-        """The answer in words, as two arms are compared by it."""
-        label = self.said.get("label")
-        return label or "; ".join(self.said.get("labels", ()))
 
 
 class Engine:
@@ -72,19 +67,22 @@ class Engine:
         shown = max(piece.job.shown for piece in pieces)
         batch = Batch(texts, whole=other is not None)
         outcomes = iter(batch.decide(served, shown))
+        began = time.monotonic()
         others = iter(self._others(other, batch, pieces))
+        beside = time.monotonic() - began
         for piece in pieces:
             job = piece.job
             for _ in piece.texts:
-                outcome, beside = next(outcomes), next(others)
+                outcome, compared = next(outcomes), next(others)
                 decision = Decision(
                     self._new_id(), outcome.said, outcome.refused, outcome.abstained, outcome.by
                 )
                 job.decisions.append(decision)
-                if beside is not None:
+                if compared is not None:
                     job.compared = True
-                    differs = disagreement(job.arm, decision.id, outcome.words, beside.words)
+                    differs = disagreement(job.arm, decision.id, decision.words, words(compared.said))
                     job.differs += [differs] if differs else []
+            job.beside_seconds += beside
 
     def _others(
         self, other: Served | None, batch: Batch, pieces: Sequence[Piece]

@@ -64,7 +64,8 @@ def completed(
         Those that need no key.
     """
     mode: Literal["validation"] = "validation"
-    _, found = models_json_schema([(shape, mode) for shape in (*shapes, Problem)], ref_template=SCHEMAS)
+    wanted: list[type[BaseModel]] = [*shapes, Problem]
+    _, found = models_json_schema([(shape, mode) for shape in wanted], ref_template=SCHEMAS)
     parts = document.setdefault("components", {})
     parts["schemas"] = dict(sorted((parts.get("schemas", {}) | found["$defs"]).items()))
     parts["securitySchemes"] = {

@@ -63,7 +63,7 @@ def _service(settings: ServeSettings, opening: ExitStack) -> Service:
     arms = Arms(_tally(settings, opening) if isinstance(source, RegistryName) else None)
     engine = Engine(lambda: live.snapshot, feedback.ids.new, arms)
     worker = Worker(
-        Parts(engine, journal, metrics, arms, lambda decision, text: None),
+        Parts(engine, journal, metrics, arms, _keeper(settings.log_texts)),
         batch=settings.batch,
         bound=settings.queue,
     )
@@ -73,6 +73,15 @@ def _service(settings: ServeSettings, opening: ExitStack) -> Service:
     worker.start()
     live.start()
     return Service(live, worker, feedback, metrics, journal.check, settings.deadline)
+
+
+def _keeper(share: float) -> Callable[[str, str], str | None]:
+    """Return what says which texts the journal keeps, and how; where none are, without what finds personal data."""
+    if not share:
+        return lambda decision, text: None
+    from vermilion.serve.redaction import Redactor
+
+    return Redactor(share).kept
 
 
 def _tally(settings: ServeSettings, opening: ExitStack) -> Tally:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from multiprocessing import connection, parent_process
 
@@ -19,9 +21,13 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from vermilion.errors import InputError, VermilionError
 from vermilion.serve.app import App
+from vermilion.serve.controller import Controller
+from vermilion.serve.guard import check_exposure
 from vermilion.serve.opening import open_worker
 from vermilion.serve.service_metrics import FOLDER_VARIABLE, fresh_folder, worker_ended
 from vermilion.serve.settings import ServeSettings
+from vermilion.serve.snapshots import check_model
+from vermilion.world.keys import Keys
 
 logger = logging.getLogger("vermilion.serve")
 
@@ -53,9 +59,7 @@ LOG = {
 }
 
 
-def serve(
-    settings: ServeSettings, ready: Callable[[str], None], beside: Callable[[], None] = lambda: None
-) -> int:
+def serve(settings: ServeSettings, ready: Callable[[str], None]) -> int:
     """Serve until told to end by SIGTERM or SIGINT; return the exit code.
 
     Parameters
@@ -63,18 +67,34 @@ def serve(
     settings : ServeSettings
     ready : callable
         Told the address once the first worker answers.
-    beside : callable
-        Called once before the workers are started, to start what runs in the parent.
 
     Raises
     ------
-    InputError
-        The address cannot be listened on.
+    VermilionError
+        The model is not to be had, the address cannot be listened on, or it is open to others without a key.
     """
-    listening = listen(settings.host, settings.port)
-    folder = fresh_folder(settings.home.runtime, str(listening.getsockname()[1]))
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"), **{FOLDER_VARIABLE: str(folder)})
-    config = Config(
+    check_model(settings)
+    with Keys.open(settings.home) as keys:
+        warning = check_exposure(settings.host, has_keys=bool(keys.all()), tls=False)
+    config = _config(settings)
+    if warning:
+        logger.warning("%s", warning)
+    with listen(settings.host, settings.port) as listening, ExitStack() as beside:
+        folder = fresh_folder(settings.home.runtime, str(listening.getsockname()[1]))
+        beside.callback(shutil.rmtree, folder, ignore_errors=True)
+        os.environ.update(dict.fromkeys(ONE_THREAD, "1"), **{FOLDER_VARIABLE: str(folder)})
+        if settings.folder is None:
+            controller = Controller(settings.home)
+            controller.start()
+            beside.callback(controller.stop)
+        ended = partial(worker_ended, folder)
+        workers = Workers(config, [listening], ended, partial(ready, address(listening)))
+        workers.run()
+    return 1 if workers.failed else 0
+
+
+def _config(settings: ServeSettings) -> Config:
+    return Config(
         partial(worker, settings),
         factory=True,
         workers=settings.workers,
@@ -89,13 +109,6 @@ def serve(
         timeout_graceful_shutdown=GRACE_SECONDS,
         backlog=BACKLOG,
     )
-    beside()
-    workers = Workers(
-        config, [listening], lambda pid: worker_ended(folder, pid), partial(ready, address(listening))
-    )
-    workers.run()
-    listening.close()
-    return 1 if workers.failed else 0
 
 
 def worker(settings: ServeSettings) -> App:

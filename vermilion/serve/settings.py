@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from vermilion.errors import InputError
+from vermilion.serve.guard import is_loopback
 from vermilion.world.home import Home
 
 # A request may hold so many texts; the queue must be able to take one such request.
@@ -85,22 +85,6 @@ class ServeSettings:
         """The model folder, where one was named: a path that exists, or that looks like nothing else."""
         path = Path(self.model)
         return path if path.is_dir() or "/" in self.model or self.model in (".", "..") else None
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address can be reached from this machine only.
-
-    Examples
-    --------
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bounds(option: str, value: float, least: float, most: float) -> None:

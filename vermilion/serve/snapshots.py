@@ -25,11 +25,10 @@ class OneFolder:
 
     def load(self) -> Snapshot:
         """Return the folder's model. ModelError where it is damaged."""
-        folder = self._folder.absolute()
-        contents, model = gather(folder), load_model(folder)
-        address = Address(folder.name or "model", None, digest_of(manifest(contents)), _training(model))
-        rules = folder / RULES if RULES in contents else None
-        return Snapshot(self._shelf.take(address, lambda: model, rules))
+        model = load_model(self._folder)
+        rules = self._folder / RULES
+        address = _folder_address(self._folder, model)
+        return Snapshot(self._shelf.take(address, lambda: model, rules if rules.exists() else None))
 
     def close(self) -> None:
         """Close nothing."""
@@ -70,21 +69,45 @@ class RegistryName:
         self._registry.close()
 
     def _take(self, version: Version) -> Served:
-        training = str(version.metadata.get("training") or "") or None
-        address = Address(version.name, version.number, version.digest, training)
         rules = version.folder / RULES
 
         def load() -> SavedModel:
             self._registry.check(version)
             return load_model(version.folder)
 
-        return self._shelf.take(address, load, rules if rules.exists() else None)
+        return self._shelf.take(_address(version), load, rules if rules.exists() else None)
+
+
+def check_model(settings: ServeSettings) -> Address:
+    """Return what would be served, without loading its encoder: what is wrong is told before workers are started.
+
+    Raises
+    ------
+    VermilionError
+        There is no such model, or it is damaged.
+    """
+    if settings.folder is not None:
+        return _folder_address(settings.folder, load_model(settings.folder))
+    with Registry.open(settings.home) as registry:
+        version = registry.resolve(settings.model)
+        registry.check(version)
+        return _address(version)
 
 
 def source_of(settings: ServeSettings, shelf: Shelf) -> OneFolder | RegistryName:
     """Return the source that settings name. VermilionError where there is none such."""
     folder = settings.folder
     return RegistryName(settings, shelf) if folder is None else OneFolder(folder, shelf)
+
+
+def _folder_address(folder: Path, model: SavedModel) -> Address:
+    name = folder.absolute().name or "model"
+    return Address(name, None, digest_of(manifest(gather(folder))), _training(model))
+
+
+def _address(version: Version) -> Address:
+    training = str(version.metadata.get("training") or "") or None
+    return Address(version.name, version.number, version.digest, training)
 
 
 def _training(model: SavedModel) -> str | None:
