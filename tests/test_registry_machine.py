@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,10 +20,11 @@ from vermilion.world.registry import Registry
 
 NAME = "intent"
 CONTENTS = 3
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 made: list[Path] = []
 contents = st.integers(0, CONTENTS - 1)
-aliases = st.sampled_from(["champion", "blue"])
-numbers = st.integers(1, 6)
+aliases = st.sampled_from(["champion", "champion", "blue"])
+numbers = st.integers(1, CONTENTS + 1)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,13 +38,16 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="vermilion-registry-"))
+        # Thousands of flushes: in memory, where there is a folder there.
+        self.folder = Path(tempfile.mkdtemp(prefix="vermilion-registry-", dir=MEMORY))
         self.home = Home.open(self.folder, environment={})
         self.registry = Registry.open(self.home)
         self.versions: dict[int, int] = {}  # number -> content
         self.ways: dict[str, list[int]] = {}  # alias -> what it pointed to, the last on top
         self.damaged: set[int] = set()
         self.last = self.moves = 0
+        for content in range(CONTENTS):
+            self.add(content)
 
     @rule(content=contents)
     def add(self, content: int) -> None:
@@ -52,6 +57,11 @@ class RegistryMachine(RuleBasedStateMachine):
         assert version.number == (there[0] if there else self.last)
         self.versions[version.number] = content
         self.damaged.discard(content)
+
+    @rule(number=numbers, alias=aliases)
+    def promote_and_go_back(self, number: int, alias: str) -> None:
+        self.promote(number, alias)
+        self.rollback(alias)
 
     @rule(number=numbers, alias=aliases)
     def promote(self, number: int, alias: str) -> None:
@@ -142,5 +152,5 @@ class RegistryMachine(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-RegistryMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+RegistryMachine.TestCase.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
 TestRegistryMachine = RegistryMachine.TestCase
