@@ -15,7 +15,7 @@ from vermilion.choose.evaluation import Evaluation, Sliced
 from vermilion.choose.evaluation_notes import notes
 from vermilion.choose.evaluation_page import render_evaluation
 from vermilion.choose.evaluation_pictures import pictures
-from vermilion.choose.judging import judge, queries_of
+from vermilion.choose.judging import judge
 from vermilion.choose.progress import Progress
 from vermilion.errors import InputError
 from vermilion.learn.decision_rules import Threshold, Thresholds, Tree
@@ -32,6 +32,7 @@ from vermilion.world.data import data_hash, read_texts
 from vermilion.world.data_columns import read_column
 from vermilion.world.data_writer import replacing, write_decisions
 from vermilion.world.models import SavedModel
+from vermilion.world.pairs import queries_of
 from vermilion.world.predictor import Predictor
 from vermilion.world.source import BadRows, Columns
 
@@ -91,7 +92,7 @@ def evaluate_file(
     skipped = left_out if request.skip_bad_rows else None
     texts = read_texts(request.test, request.columns, labelled=True, skipped=skipped, unanimous=False)
     cells = {name: read_column(texts, name, request.columns, "--slice") for name in request.slices}
-    queries = queries_of(texts, _query_cells(request, texts))
+    queries = queries_of(texts.texts, _query_cells(request, texts))
     own = judge(model, texts, queries, progress)
     other = (
         None if against is None else _other((model, own), against, judge(against, texts, queries, progress))

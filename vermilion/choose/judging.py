@@ -17,7 +17,6 @@ from vermilion.learn.judged_tree import OnePath
 from vermilion.types import BoolArray, FloatArray, IntArray, Label, Texts
 from vermilion.world.encoders_pairs import check_kind
 from vermilion.world.models import SavedModel
-from vermilion.world.pairs import all_pairs, split_pair
 from vermilion.world.predictor import Predictor
 
 CHUNK = 4096
@@ -151,26 +150,3 @@ def _parents(labels: Sequence[Label]) -> tuple[int, ...]:
     number = {name: place for place, name in enumerate(names)}
     groups = [-1] * (len(names) - len(labels))
     return tuple(-1 if label.parent is None else number[label.parent] for label in labels) + tuple(groups)
-
-
-def queries_of(texts: Texts, cells: Sequence[str | None] | None = None) -> IntArray | None:
-    """Return which query each row is a candidate for, shape (n,), or None where no query has several.
-
-    Parameters
-    ----------
-    texts : Texts
-    cells : sequence of (str or None), optional
-        What names the queries; None takes the first text of each pair, and no queries of single texts. A row whose cell
-        is None is a query of its own.
-
-    Examples
-    --------
-    >>> queries_of(Texts(("0", "1", "2"), ("a", "b", "c")), ["q", None, "q"]).tolist()
-    [0, 1, 0]
-    """
-    if cells is None and not all_pairs(texts.texts):
-        return None
-    named = [split_pair(text)[0] for text in texts.texts] if cells is None else cells
-    keys = [f"row {row}" if name is None else f"query {name}" for row, name in enumerate(named)]
-    found: IntArray = np.unique(keys, return_inverse=True)[1]
-    return found if len(keys) > found.max() + 1 else None

@@ -27,6 +27,8 @@ class Lesson:
     labels : tuple of Label
         Where labels are grouped, with the groups.
     task : {"binary", "multi-class", "multi-label", "hierarchical"}
+    queries : ndarray of int, shape (n,), or None
+        Of pairs, which share their first text: they are held out together.
     """
 
     X: FloatArray
@@ -34,6 +36,7 @@ class Lesson:
     labels: tuple[Label, ...]
     task: str
     settings: TrainSettings
+    queries: IntArray | None = None
 
     @property
     def codes(self) -> IntArray:

@@ -68,6 +68,7 @@ def _with_head(lesson: Lesson) -> Chosen:
         _candidates(lesson),
         random_state=lesson.settings.seed,
         clock=time.perf_counter,
+        groups=lesson.queries,
     )
     best = next(trial for trial in trials if trial.chosen)
     findings = {"heads_compared": [asdict(trial) for trial in trials]}

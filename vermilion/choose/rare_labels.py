@@ -94,7 +94,7 @@ def _compared(lesson: Lesson, head: Head, methods: tuple[str, ...]) -> Treatment
     numbers, codes = np.unique(lesson.codes, return_inverse=True)
     names = [lesson.labels[number].name for number in numbers.tolist()]
     attempts, held_out = compare_methods(
-        head, lesson.X, codes, methods, lesson.settings.seed, time.perf_counter
+        head, lesson.X, codes, methods, lesson.settings.seed, time.perf_counter, lesson.queries
     )
     named = lesson.settings.imbalance != "auto"
     place = len(methods) - 1 if named else [one.chosen for one in attempts].index(True)

@@ -27,6 +27,7 @@ from vermilion.world.encoders import load_encoder
 from vermilion.world.encoders_pairs import keep_vectors, spec_for
 from vermilion.world.labels import merge_labels, read_labels
 from vermilion.world.models import SavedModel, save_model
+from vermilion.world.pairs import queries_of
 from vermilion.world.source import BadRows, Columns
 from vermilion.world.tasks import infer_task
 
@@ -163,7 +164,7 @@ def train(
         )
     _refuse_options(task, labels, settings)
     texts, y = _distinct(labelled, labels)
-    lesson = Lesson(encode(texts), y, labels, task, settings)
+    lesson = Lesson(encode(texts), y, labels, task, settings, queries_of(texts))
     learned = LEARNERS[task](lesson)
     model = SavedModel(
         learned.kind,

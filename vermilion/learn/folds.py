@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
 from vermilion.types import BoolArray, FloatArray, IntArray
 
@@ -65,6 +67,69 @@ def fold_numbers(codes: IntArray, keys: IntArray, folds: int) -> IntArray:
     # Dealing goes on where the class before stopped, so the folds are equally large.
     numbers[order] = np.arange(len(codes)) % folds
     numbers[sizes[codes] == 1] = -1
+    return numbers
+
+
+def whole_fold_numbers(codes: IntArray, keys: IntArray, groups: IntArray, folds: int) -> IntArray:
+    """Deal the rows of each class out to folds, those of one group to the same fold.
+
+    Groups are dealt by scikit-learn's `StratifiedGroupKFold`, in an order that follows from the rows' keys, so that the
+    order of rows does not matter.
+
+    Parameters
+    ----------
+    codes, keys : ndarray of int, shape (n,)
+        As of `fold_numbers`; equal keys are of equal rows.
+    groups : ndarray of int, shape (n,)
+        Whatever their numbers.
+    folds : int
+        At least 2; fewer where no class is in as many groups.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The fold in which a row is held out; -1 for groups without which a class would be unknown.
+
+    Examples
+    --------
+    >>> numbers = whole_fold_numbers(np.array([0, 1, 0, 1, 2, 0]), np.arange(6), np.array([7, 7, 8, 8, 9, 9]), 2)
+    >>> numbers.tolist()
+    [0, 0, 1, 1, -1, -1]
+    """
+    own = np.unique(groups, return_inverse=True)[1]
+    first = np.full(int(own.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, own, keys.astype(np.int64))
+    place = np.empty(len(first), dtype=np.int64)
+    place[np.argsort(first, kind="stable")] = np.arange(len(first))
+    order = np.lexsort((keys, codes, place[own]))
+    spread = np.unique(np.column_stack([codes, own]), axis=0)[:, 0]
+    in_groups = np.bincount(spread, minlength=int(codes.max()) + 1)
+    alone = np.unique(own[in_groups[codes] == 1])
+    numbers = np.full(len(codes), -1)
+    rows = order[~np.isin(own[order], alone)]
+    if len(np.unique(own[rows])) > 1:
+        most = min(folds, max(2, int(in_groups.max())), len(np.unique(own[rows])))
+        numbers[rows] = _dealt(codes[rows], place[own[rows]], most)
+    for code in np.flatnonzero(in_groups > 1):
+        mine = codes == code
+        if (
+            len(np.unique(numbers[mine])) == 1
+        ):  # one fold has all of its groups: they stay in every training part
+            numbers[np.isin(own, own[mine])] = -1
+    return numbers
+
+
+def _dealt(codes: IntArray, groups: IntArray, folds: int) -> IntArray:
+    numbers = np.empty(len(codes), dtype=np.int64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        parts = list(
+            StratifiedGroupKFold(folds).split(
+                codes[:, None], np.unique(codes, return_inverse=True)[1], groups
+            )
+        )
+    for number, (_, held) in enumerate(parts):
+        numbers[held] = number
     return numbers
 
 

@@ -247,6 +247,7 @@ def compare_methods(
     methods: Sequence[str],
     random_state: int = 0,
     clock: Callable[[], float] = lambda: 0.0,
+    groups: IntArray | None = None,
 ) -> tuple[tuple[Attempt, ...], tuple[OutOfFold, ...]]:
     """Try methods on the folds of `choose_head`, and choose the first that is not clearly behind the best one.
 
@@ -263,6 +264,8 @@ def compare_methods(
         Keys of METHODS, the simplest first; not empty.
     clock : callable
         Seconds.
+    groups : ndarray of int, shape (n,), optional
+        Rows that are held out together.
 
     Returns
     -------
@@ -278,7 +281,7 @@ def compare_methods(
     >>> [(attempt.method, round(attempt.macro_f1, 2)) for attempt in attempts], attempts[1].chosen
     ([('none', 0.44), ('weights', 1.0)], True)
     """
-    numbers = folds_of(X, y, random_state=random_state)
+    numbers = folds_of(X, y, random_state=random_state, groups=groups)
     held_out, seconds = [], []
     for method in methods:
         began = clock()

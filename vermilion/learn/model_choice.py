@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from vermilion.learn.calibration import fit_temperature, log_loss, log_proba
-from vermilion.learn.folds import fold_numbers, row_keys, splits
+from vermilion.learn.folds import fold_numbers, row_keys, splits, whole_fold_numbers
 from vermilion.types import FloatArray, Head, IntArray
 
 # Rows times labels beyond which one fold is held out rather than all: it holds thousands of rows then, and
@@ -111,6 +111,7 @@ def choose_head(
     cv: int = 5,
     random_state: int = 0,
     clock: Callable[[], float] = lambda: 0.0,
+    groups: IntArray | None = None,
 ) -> tuple[Head, tuple[Trial, ...], OutOfFold]:
     """Compare heads on the labelled rows and return the best one, unfitted.
 
@@ -130,6 +131,8 @@ def choose_head(
     random_state : int
     clock : callable
         Seconds; this layer has no clock of its own.
+    groups : ndarray of int, shape (n,), optional
+        Rows that are held out together, as the pairs of one query.
 
     Returns
     -------
@@ -157,7 +160,7 @@ def choose_head(
     if not candidates or cv < 2:
         raise ValueError(f"need candidates and cv from 2, got {len(candidates)} candidates and cv={cv}")
     codes = np.unique(y, return_inverse=True)[1]
-    numbers = folds_of(X, codes, cv, random_state)
+    numbers = folds_of(X, codes, cv, random_state, groups)
     heads: list[Head] = []
     trials: list[Trial] = []
     held_out: list[OutOfFold] = []
@@ -231,10 +234,15 @@ def hold_out(
     return _held_out(head, X, y, y, fold_numbers(y, row_keys(np.asarray(X), random_state), folds), more)
 
 
-def folds_of(X: FloatArray, codes: IntArray, cv: int = 5, random_state: int = 0) -> IntArray:
+def folds_of(
+    X: FloatArray, codes: IntArray, cv: int = 5, random_state: int = 0, groups: IntArray | None = None
+) -> IntArray:
     """Return the fold in which `choose_head` holds each row out, shape (n,); -1 for rows that are not."""
-    folds = min(cv, max(2, int(np.bincount(codes).max())))
-    numbers = fold_numbers(codes, row_keys(np.asarray(X), random_state), folds)
+    keys = row_keys(np.asarray(X), random_state)
+    if groups is None:
+        numbers = fold_numbers(codes, keys, min(cv, max(2, int(np.bincount(codes).max()))))
+    else:
+        numbers = whole_fold_numbers(codes, keys, groups, cv)
     if len(codes) * (int(codes.max()) + 1) > MANY_CELLS:
         numbers[numbers > 0] = -1
     return numbers

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from vermilion.errors import InputError
-from vermilion.types import Texts
+from vermilion.types import IntArray, Texts
 
 # Stands between the two texts of a pair, as ASCII means it to; no cell of a file may hold it.
 SEPARATOR = "\u001f"
@@ -126,3 +128,26 @@ def refuse_mixed(first: Texts, second: Texts) -> None:
 def all_pairs(texts: Sequence[str]) -> bool:
     """Tell whether texts of one source are pairs: the first one tells, for a source has only one kind."""
     return bool(texts) and is_pair(texts[0])
+
+
+def queries_of(texts: Sequence[str], cells: Sequence[str | None] | None = None) -> IntArray | None:
+    """Return which query each row is a candidate for, shape (n,), or None where no query has several.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    cells : sequence of (str or None), optional
+        What names the queries; None takes the first text of each pair, and no queries of single texts. A row whose cell
+        is None is a query of its own.
+
+    Examples
+    --------
+    >>> queries_of(["a", "b", "c"], ["q", None, "q"]).tolist()
+    [0, 1, 0]
+    """
+    if cells is None and not all_pairs(texts):
+        return None
+    named = [split_pair(text)[0] for text in texts] if cells is None else cells
+    keys = [f"row {row}" if name is None else f"query {name}" for row, name in enumerate(named)]
+    found: IntArray = np.unique(keys, return_inverse=True)[1]
+    return found if len(keys) > found.max() + 1 else None
