@@ -18,12 +18,14 @@ from test_encoders import Server, answer
 from vermilion.choose import encoders_bench
 from vermilion.choose.encoders_advice import judge_tuning, recommend
 from vermilion.choose.encoders_bench import CompareSettings, compare
-from vermilion.choose.encoders_data import lay_out_bench
+from vermilion.choose.encoders_data import Bench, Wanted, lay_out_bench
 from vermilion.choose.encoders_files import write_comparison
 from vermilion.choose.encoders_measures import MEASURES
 from vermilion.choose.encoders_page import render_comparison
-from vermilion.choose.encoders_record import FIGURES, Comparison, Row, Tuned
+from vermilion.choose.encoders_record import Comparison, Row, Tuned
+from vermilion.choose.encoders_sheet import ONE_LABEL
 from vermilion.choose.encoders_speed import Speed, cost_per_million, measure_speed
+from vermilion.choose.encoders_suites import SUITES
 from vermilion.cli_encoders import _prices, show_comparison
 from vermilion.errors import InputError, ModelError, StoreError
 from vermilion.learn.bootstrap import Estimate
@@ -79,7 +81,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Comparison
 
 def test_every_figure_is_there_with_its_interval(finished: tuple[Path, Comparison]) -> None:
     for row in finished[1].rows:
-        assert set(row.figures) == set(FIGURES)
+        assert set(row.figures) == set(ONE_LABEL.figures)
         for name, estimate in row.figures.items():
             assert estimate.value is not None, name
             assert estimate.lower is not None, name
@@ -100,6 +102,10 @@ def test_each_purpose_has_its_sentence(finished: tuple[Path, Comparison]) -> Non
         assert one.sentence.count(". ") == 0
 
 
+def with_measures(measures: dict[str, Any]) -> Any:
+    return dataclasses.replace(SUITES[Bench], measures=measures)
+
+
 def test_finished_parts_are_not_repeated(
     finished: tuple[Path, Comparison], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +114,7 @@ def test_finished_parts_are_not_repeated(
     def never(*given: Any) -> Any:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(encoders_bench, "MEASURES", dict.fromkeys(MEASURES, never))
+    monkeypatch.setitem(SUITES, Bench, with_measures(dict.fromkeys(MEASURES, never)))
     monkeypatch.setattr(encoders_bench, "measure_speed", never)
     monkeypatch.setattr(encoders_bench, "peak_memory", never)
     again = compare(labelled(), ["static", "minilm"], CompareSettings(folder), Watcher())
@@ -123,7 +129,7 @@ def test_a_comparison_that_was_stopped_goes_on(
     def stop(*given: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(encoders_bench, "MEASURES", whole | {"clustering": stop})
+    monkeypatch.setitem(SUITES, Bench, with_measures(whole | {"clustering": stop}))
     with pytest.raises(KeyboardInterrupt):
         compare(labelled(), ["static"], CompareSettings(tmp_path), Watcher())
     counted: list[str] = []
@@ -135,7 +141,7 @@ def test_a_comparison_that_was_stopped_goes_on(
 
         return measure
 
-    monkeypatch.setattr(encoders_bench, "MEASURES", {name: count(name) for name in whole})
+    monkeypatch.setitem(SUITES, Bench, with_measures({name: count(name) for name in whole}))
     found = compare(labelled(), ["static"], CompareSettings(tmp_path), Watcher())
     assert counted == ["clustering", "left_out"]
     assert found.rows[0].figures == finished[1].rows[0].figures
@@ -148,13 +154,13 @@ def test_neither_the_order_of_rows_nor_repeats_change_the_bench() -> None:
     mixed = Texts(
         texts.ids, tuple(texts.texts[i] for i in order), tuple(texts.labels[i] for i in order), "other.csv"
     )
-    keys = {lay_out_bench(one, 5000, 0).key for one in (texts, mixed, twice)}
+    keys = {lay_out_bench(one, Wanted()).key for one in (texts, mixed, twice)}
     assert len(keys) == 1
-    assert lay_out_bench(texts, 5000, 1).key not in keys
+    assert lay_out_bench(texts, Wanted(seed=1)).key not in keys
 
 
 def test_more_texts_than_wanted_are_sampled_and_that_is_said(tmp_path: Path) -> None:
-    bench = lay_out_bench(labelled(), 60, 0)
+    bench = lay_out_bench(labelled(), Wanted(most=60))
     assert len(bench.texts) == 60
     assert np.bincount(bench.codes).tolist() == [12] * 5
     assert bench.distinct == 80
@@ -168,11 +174,8 @@ def texts_with(labels: list[tuple[str, ...]]) -> Texts:
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        (
-            [("a",), ("a", "b")],
-            "data.csv, row 2: expected one label a text, found 2; encoders are compared on",
-        ),
-        ([("a",), ()], "data.csv, row 2: expected one label a text, found 0; encoders are compared on"),
+        ([("a",), ()], "data.csv, row 2: expected one label a row, found none; add its label, or say --task"),
+        ([("a",), ("a", "b")], "data.csv: expected labels with two texts, found one text a label; give more"),
         (
             [("a",), ("a",)],
             "data.csv: expected at least two labels, found only 'a'; give texts of others, too",
@@ -185,7 +188,7 @@ def texts_with(labels: list[tuple[str, ...]]) -> Texts:
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(labels: list[tuple[str, ...]], said: str) -> None:
     with pytest.raises(InputError) as caught:
-        lay_out_bench(texts_with(labels), 5000, 0)
+        lay_out_bench(texts_with(labels), Wanted())
     assert str(caught.value).startswith(said)
 
 
@@ -344,15 +347,15 @@ def row(name: str, accuracy: float, speed: float, seed: int = 0) -> Row:
 
 
 def test_sentences_give_the_reason() -> None:
-    (clear,) = recommend([row("good", 0.95, 10.0), row("poor", 0.80, 900.0)])
+    (clear,) = recommend([row("good", 0.95, 10.0), row("poor", 0.80, 900.0)], ONE_LABEL)
     assert re.fullmatch(
         r"For classification, take good: its accuracy with a linear probe, 9\d\.\d %, is 1\d\.\d points "
         r"\(1\d\.\d to 1\d\.\d\) ahead of the next best, poor; poor is 90 times as fast\.",
         clear.sentence,
     )
-    (tie,) = recommend([row("slow", 0.905, 10.0), row("fast", 0.9, 900.0, seed=1)])
+    (tie,) = recommend([row("slow", 0.905, 10.0), row("fast", 0.9, 900.0, seed=1)], ONE_LABEL)
     assert tie.sentence.endswith("behind that of slow, within the noise, and it is 90 times as fast.")
-    (alone,) = recommend([row("one", 0.9, 1.0)])
+    (alone,) = recommend([row("one", 0.9, 1.0)], ONE_LABEL)
     assert alone.sentence.endswith("; it was the only candidate.")
 
 

@@ -50,11 +50,22 @@ def compare(
     machine_price: Annotated[float | None, typer.Option(help="USD per hour of this machine.")] = None,
     vectors: Annotated[Path | None, typer.Option(help="Folder of vectors to share; else in --out.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Endpoint of openai: encoders.")] = None,
+    task: Annotated[
+        str, typer.Option(help="auto, binary, multi-class, multi-label, pairs or hierarchical.")
+    ] = "auto",
+    positive: Annotated[
+        str | None, typer.Option(help="Of two labels of pairs the one that says right; else the rarer.")
+    ] = None,
     text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    text_a_column: Annotated[str, typer.Option(help="Column of the first text of each pair.")] = "text_a",
+    text_b_column: Annotated[str, typer.Option(help="Column of the second text of each pair.")] = "text_b",
     label_column: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    label_separator: Annotated[
+        str | None, typer.Option(help="Splits one cell into several labels, as ';'.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print comparison.json to stdout.")] = False,
 ) -> None:
-    """Measure encoders on your own labelled texts and say which to take for classification, retrieval, clustering."""
+    """Measure encoders on your own labelled texts or pairs, and say which to take for what."""
     _check(max_texts, machine_price)
     prices = _prices(price or ())
 
@@ -64,7 +75,14 @@ def compare(
     from vermilion.world.data import read_texts
     from vermilion.world.source import Columns
 
-    labelled = read_texts(data, Columns(text_column, label_column), labelled=True)
+    columns = Columns(
+        text_column,
+        label_column,
+        label_separator=label_separator,
+        text_a=text_a_column,
+        text_b=text_b_column,
+    )
+    labelled = read_texts(data, columns, labelled=True)
     settings = CompareSettings(
         out=out_dir,
         seed=seed,
@@ -74,6 +92,8 @@ def compare(
         token_prices=prices,
         hourly_price=machine_price,
         tune=tuple(setfit or ()),
+        task=task,
+        positive=positive,
     )
     screen = Screen(err)
     try:
@@ -120,15 +140,17 @@ def show_comparison(console: Console, found: Comparison) -> None:
     table.add_column("")
     for row in found.rows:
         table.add_column(row.name, justify="right", overflow="fold")
-    for name, cells in figure_rows(found.rows):
+    for name, cells in figure_rows(found.rows, found.sheet):
         table.add_row(name, *cells)
     console.print(table, soft_wrap=False)
+    for line in found.sheet.left_out:
+        console.print(line, markup=False)
     for name, cell in tuned_rows(found.tuned):
         console.print(f"{name}: {cell}", markup=False)
     console.print()
     for one in found.recommendations:
         console.print(one.sentence, markup=False)
-    for line in (found.tuning, *found.doubts()):
+    for line in (*found.gains, found.tuning, *found.doubts()):
         if line:
             console.print(line, markup=False)
     console.print()

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vermilion.choose.encoders_record import PURPOSES, Recommendation, Row, Tuned
+from vermilion.choose.encoders_record import Recommendation, Row, Tuned
+from vermilion.choose.encoders_sheet import Purpose, Sheet
 from vermilion.learn.bootstrap import Estimate
 from vermilion.learn.encoder_choice import Choice, Contender, choose
 
 
-def recommend(rows: Sequence[Row]) -> tuple[Recommendation, ...]:
+def recommend(rows: Sequence[Row], sheet: Sheet) -> tuple[Recommendation, ...]:
     """Return what to take for each purpose that could be measured."""
     found = []
-    for purpose, (key, name, share) in PURPOSES.items():
-        chosen = choose([Contender(row.name, row.scores[key], row.speed) for row in rows])
+    for name, purpose in sheet.purposes.items():
+        chosen = choose([Contender(row.name, row.scores[purpose.key], row.speed) for row in rows])
         if chosen is not None:
-            values = {row.name: row.figures[key].value or 0.0 for row in rows}
+            values = {row.name: row.figures[purpose.key].value or 0.0 for row in rows}
             speeds = {row.name: row.speed for row in rows}
-            sentence = f"For {purpose}, take {chosen.taken}: {_reason(chosen, values, speeds, (name, share))}"
-            found.append(Recommendation(purpose, sentence, chosen))
+            sentence = f"For {name}, take {chosen.taken}: {_reason(chosen, values, speeds, purpose)}"
+            found.append(Recommendation(name, sentence, chosen))
     return tuple(found)
 
 
-def _reason(
-    chosen: Choice, values: dict[str, float], speeds: dict[str, float], figure: tuple[str, bool]
-) -> str:
-    name, share = figure
+def _reason(chosen: Choice, values: dict[str, float], speeds: dict[str, float], purpose: Purpose) -> str:
+    name, share = purpose.name, purpose.share
     own = f"its {name}, {_value(values[chosen.taken], share)},"
     if not chosen.behind:
         return f"its {name} is {_value(values[chosen.taken], share)}; it was the only candidate."
@@ -94,3 +93,21 @@ def judge_tuning(rows: Sequence[Row], tuned: Sequence[Tuned]) -> str:
             f"{best.name}, after {one.seconds[each]:,.0f} s of training a fold{noise}."
         )
     return " ".join(sentences)
+
+
+def judge_learning(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Say of each encoder of pairs what a linear probe gained over the cosine alone; of other data nothing."""
+    sentences = []
+    for row in rows:
+        if not {"linear_average_precision", "cosine_average_precision"} <= row.scores.keys():
+            continue
+        linear, cosine = (row.scores[f"{name}_average_precision"] for name in ("linear", "cosine"))
+        gain, loss = linear.ahead_of(cosine), cosine.ahead_of(linear)
+        size, word = (gain, "ahead of") if (gain.value or 0.0) >= 0 else (loss, "behind")
+        clear = size.lower is not None and size.lower > 0
+        noise = "" if clear else ", which is within the noise"
+        sentences.append(
+            f"With {row.name}, a linear probe is {_distance(size, False)} {word} the cosine alone by average "
+            f"precision{noise}."
+        )
+    return tuple(sentences)

@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from vermilion.choose.encoders_advice import judge_tuning, recommend
-from vermilion.choose.encoders_data import Bench, lay_out_bench
-from vermilion.choose.encoders_measures import MEASURES, VERSION
+from vermilion.choose.encoders_advice import judge_learning, judge_tuning, recommend
+from vermilion.choose.encoders_data import Bench, Wanted, lay_out_bench
 from vermilion.choose.encoders_record import Comparison, Row
 from vermilion.choose.encoders_speed import Speed, cost_per_million, measure_speed
+from vermilion.choose.encoders_suites import SUITES, VERSION, Suite
 from vermilion.choose.encoders_tuned import measure_tuned
 from vermilion.choose.progress import Progress
 from vermilion.errors import InputError
-from vermilion.learn.bootstrap import CORRELATION, Estimate, draw
+from vermilion.learn.bootstrap import Estimate
 from vermilion.learn.encoder_choice import Scores
-from vermilion.learn.metrics_labels import LabelFigures
-from vermilion.types import Encoder, FloatArray, IntArray, Texts
+from vermilion.types import Encoder, FloatArray, Texts
 from vermilion.world.encoders import load_encoder
 from vermilion.world.encoders_joined import JoinedEncoder, split_spec
+from vermilion.world.encoders_pairs import PREFIX, spec_for
 from vermilion.world.footprint import peak_memory
 from vermilion.world.parts import Parts
 from vermilion.world.vectors import VectorCache
@@ -62,7 +62,11 @@ class CompareSettings:
     hourly_price : float or None
         US dollars per hour of this machine.
     tune : tuple of str
-        Models `st:NAME` to fine-tune with SetFit as well.
+        Models `st:NAME` to fine-tune with SetFit as well; for texts with one label each.
+    task : str
+        One of TASK_CHOICES.
+    positive : str or None
+        Of two labels of pairs the one that says right; None: the rarer.
     """
 
     out: Path
@@ -73,18 +77,26 @@ class CompareSettings:
     token_prices: Mapping[str, float] = field(default_factory=dict)
     hourly_price: float | None = None
     tune: tuple[str, ...] = ()
+    task: str = "auto"
+    positive: str | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """How texts are laid out."""
+        return Wanted(self.most_texts, self.seed, self.task, self.positive)
 
 
 class Kept:
-    """An encoder whose vectors are kept in a folder."""
+    """An encoder whose vectors are kept in a folder; `tell` is told how many texts are done."""
 
-    def __init__(self, encoder: Encoder, folder: Path) -> None:
+    def __init__(self, encoder: Encoder, folder: Path, tell: Callable[[int], None] | None = None) -> None:
+        self._tell = tell
         self.name, self.digest, self.dimension = encoder.name, encoder.digest, encoder.dimension
         self._cache = VectorCache(folder, encoder)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Return float32 unit rows, shape (len(texts), dimension); only what is missing is encoded."""
-        return self._cache.encode(texts)
+        return self._cache.encode(texts, progress=self._tell)
 
 
 def compare(
@@ -95,7 +107,7 @@ def compare(
     Parameters
     ----------
     labelled : Texts
-        With one label each.
+        With one label each or several; single texts or pairs.
     candidates : sequence of str
         Names as `load_encoder` takes them; each is loaded before the first is measured.
     settings : CompareSettings
@@ -108,14 +120,18 @@ def compare(
     MissingExtraError, ModelError, StoreError
         An encoder cannot be loaded or fails; results cannot be kept. What was finished is not repeated.
     """
-    bench = lay_out_bench(labelled, settings.most_texts, settings.seed)
-    _check_unlike(candidates)
-    encoders = [load_encoder(name, base_url=settings.base_url) for name in candidates]
+    bench = lay_out_bench(labelled, settings.wanted)
+    suite = SUITES[type(bench)]
+    _check_tuning(bench, settings.tune)
+    names = [spec_for(name, labelled).removeprefix(PREFIX) for name in candidates]
+    _check_unlike(names)
+    encoders = [load_encoder(name, base_url=settings.base_url) for name in names]
     parts = Parts(settings.out / "parts")
-    rows = tuple(_Candidate(encoder, bench, parts, settings, progress).row() for encoder in encoders)
+    rows = tuple(_Candidate(encoder, bench, suite, parts, settings, progress).row() for encoder in encoders)
     tuned = tuple(measure_tuned(name, bench, parts, progress) for name in settings.tune)
     splits = bench.splits
     return Comparison(
+        suite.sheet,
         bench.source,
         bench.given,
         bench.distinct,
@@ -125,10 +141,19 @@ def compare(
         splits.seed,
         rows,
         tuned,
-        recommend(rows),
+        recommend(rows, suite.sheet),
         judge_tuning(rows, tuned),
         _versions(),
+        judge_learning(rows),
     )
+
+
+def _check_tuning(bench: Bench, tune: Sequence[str]) -> None:
+    """SetFit is fitted here with one label a text, and on single texts."""
+    if tune and type(bench) is not Bench:
+        raise InputError(
+            "single texts with one label each", "other data", "--setfit", "leave it out for such data"
+        )
 
 
 def _check_unlike(candidates: Sequence[str]) -> None:
@@ -153,6 +178,7 @@ class _Candidate:
 
     encoder: Encoder
     bench: Bench
+    suite: Suite
     parts: Parts
     settings: CompareSettings
     progress: Progress
@@ -162,7 +188,8 @@ class _Candidate:
         speed = self._speed()
         memory = self._part("memory", self._memory, texts=False)["bytes"]
         found = self._measured()
-        scores, figures = _figures(self.bench, found)
+        scores, others = self.suite.figures(self.bench, found)
+        figures = {name: _bounded(one.estimate(), one.scale.low) for name, one in scores.items()} | others
         shots = {int(each): Scores(np.array(values), "folds") for each, values in found["few_shot"].items()}
         return Row(
             self.encoder.name,
@@ -195,7 +222,7 @@ class _Candidate:
 
     def _timed(self) -> dict[str, Any]:
         self.progress.start(f"{self.encoder.name}: speed", None)
-        texts: Sequence[str] = self.bench.texts
+        texts: Sequence[str] = self.bench.single_texts
         if isinstance(self.encoder, JoinedEncoder):
             return asdict(measure_speed(self.encoder, texts, lambda texts, vectors: None))
         cache = VectorCache(self._vectors, self.encoder)
@@ -215,18 +242,19 @@ class _Candidate:
         if any(part.startswith("openai:") for part in split_spec(self.encoder.name)):
             return {"bytes": None}
         self.progress.start(f"{self.encoder.name}: memory", None)
-        return {"bytes": peak_memory(self.encoder.name, self.bench.texts[:MEMORY_TEXTS])}
+        return {"bytes": peak_memory(self.encoder.name, self.bench.single_texts[:MEMORY_TEXTS])}
 
     def _measured(self) -> dict[str, dict[str, Any]]:
         """Return every measure's part; vectors are wanted only where one is missing."""
         vectors: list[FloatArray] = []
         found: dict[str, dict[str, Any]] = {}
-        for name, measure in MEASURES.items():
+        measures = self.suite.measures
+        for name, measure in measures.items():
 
             def make() -> dict[str, Any]:
                 if not vectors:
                     vectors.append(self._encode())
-                    self.progress.start(f"{self.encoder.name}: measures", len(MEASURES))
+                    self.progress.start(f"{self.encoder.name}: measures", len(measures))
                     self.progress.advance(len(found))
                 return measure(vectors[0], self.bench, found)  # noqa: B023  called at once
 
@@ -241,11 +269,11 @@ class _Candidate:
         return self.settings.vectors or self.settings.out / "vectors"
 
     def _encode(self) -> FloatArray:
-        texts = self.bench.texts
+        texts = self.bench.single_texts
         self.progress.start(f"{self.encoder.name}: encoding", len(texts))
         if isinstance(self.encoder, JoinedEncoder):
             first, second = (Kept(part, self._vectors) for part in self.encoder.parts)
-            return JoinedEncoder(first, second).encode(texts)
+            return self.bench.vectors(JoinedEncoder(first, second))
         done = 0
 
         def tell(count: int) -> None:
@@ -253,40 +281,7 @@ class _Candidate:
             self.progress.advance(count - done)
             done = count
 
-        return VectorCache(self._vectors, self.encoder).encode(texts, progress=tell)
-
-
-def _figures(bench: Bench, found: Mapping[str, Any]) -> tuple[dict[str, Scores], dict[str, Estimate]]:
-    """Return what figures are the means of, and all figures with their intervals."""
-    held = np.flatnonzero(bench.splits.folds >= 0)
-    true = bench.codes[held]
-    predicted = {
-        name: np.array(found[name]["predicted"])[held] for name in ("linear", "centroid", "neighbours")
-    }
-    scores = {
-        **{f"{name}_accuracy": Scores((labels == true) * 1.0, "texts") for name, labels in predicted.items()},
-        "silhouette": Scores(np.array(found["silhouette"]["values"], dtype=float), "texts", CORRELATION),
-        "v_measure": _clustered(found["clustering"]),
-        "ndcg_at_10": Scores(np.array(found["retrieval"]["ndcg"], dtype=float), "texts"),
-        "mrr": Scores(np.array(found["retrieval"]["reciprocal_rank"], dtype=float), "texts"),
-        "left_out_auroc": Scores(np.array(found["left_out"]["auroc"], dtype=float), "folds"),
-    }
-    figures = {
-        name: _bounded(one.estimate(), -1.0 if name == "silhouette" else 0.0) for name, one in scores.items()
-    }
-    figures["linear_f1_macro"] = _macro_f1(true, predicted["linear"], len(bench.labels))
-    return scores, figures
-
-
-def _clustered(part: Mapping[str, Any]) -> Scores:
-    """Return the V-measure: texts spread it, and so do the starts of k-means, whose mean it is."""
-    starts = np.array(part["starts"])
-    return Scores(np.array(part["groups"]), "folds", noise=float(starts.var(ddof=1)) / len(starts))
-
-
-def _macro_f1(true: IntArray, predicted: IntArray, labels: int) -> Estimate:
-    draws = draw([LabelFigures.of_numbers(true, predicted, labels)], len(true), np.random.default_rng(0), 300)
-    return draws.among(["f1_macro"]).estimates({})["f1_macro"]
+        return self.bench.vectors(Kept(self.encoder, self._vectors, tell))
 
 
 def _bounded(estimate: Estimate, least: float = 0.0) -> Estimate:

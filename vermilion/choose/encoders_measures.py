@@ -1,4 +1,4 @@
-"""What is measured of an encoder's vectors, by name; each measure is a part that is computed once and kept."""
+"""What is measured of vectors of texts with one label each, by name; each measure is a part, computed once and kept."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from vermilion.choose.encoders_data import Bench
+from vermilion.learn.bootstrap import CORRELATION, Estimate, draw
 from vermilion.learn.clusters import cluster, silhouettes
+from vermilion.learn.encoder_choice import Scores
 from vermilion.learn.left_out_labels import left_out_auroc
+from vermilion.learn.metrics_labels import LabelFigures
 from vermilion.learn.probes import (
     SHOTS,
     few_shot,
@@ -25,15 +28,16 @@ from vermilion.types import FloatArray, IntArray
 
 # All pairs of these are compared, which takes the square of their number.
 SILHOUETTE_TEXTS = 3000
-# Changes with what is measured, so that parts of an older version are not taken for those of this one.
-VERSION = 1
+# Of macro-averages over labels, each of which looks at every text and label.
+RESAMPLES = 300
 
 Part = dict[str, Any]
 Parts = Mapping[str, Part]
-Measure = Callable[[FloatArray, Bench, Parts], Part]
+Measure = Callable[[FloatArray, Any, Parts], Part]
 
 
-def _linear(X: FloatArray, bench: Bench, before: Parts) -> Part:
+def linear_labels(X: FloatArray, bench: Bench, before: Parts) -> Part:
+    """Return the label that a linear probe gives each text when it is held out, and the C that it has."""
     splits = bench.splits
     C = penalty(X, splits, splits.training(splits.numbers[0]))
     return {"C": C, "predicted": held_out_labels(X, splits, linear(C)).tolist()}
@@ -77,7 +81,7 @@ def _left_out(X: FloatArray, bench: Bench, before: Parts) -> Part:
 
 # In this order: a measure may use what those before it found.
 MEASURES: dict[str, Measure] = {
-    "linear": _linear,
+    "linear": linear_labels,
     "centroid": _centroid,
     "neighbours": _neighbours,
     "few_shot": _few_shot,
@@ -86,3 +90,34 @@ MEASURES: dict[str, Measure] = {
     "clustering": _clustering,
     "left_out": _left_out,
 }
+
+
+def figures(bench: Bench, found: Parts) -> tuple[dict[str, Scores], dict[str, Estimate]]:
+    """Return what figures are the means of, and the figures that are no means."""
+    held = np.flatnonzero(bench.splits.folds >= 0)
+    true = bench.codes[held]
+    predicted = {
+        name: np.array(found[name]["predicted"])[held] for name in ("linear", "centroid", "neighbours")
+    }
+    scores = {
+        **{f"{name}_accuracy": Scores((labels == true) * 1.0, "texts") for name, labels in predicted.items()},
+        "silhouette": Scores(np.array(found["silhouette"]["values"], dtype=float), "texts", CORRELATION),
+        "v_measure": _clustered(found["clustering"]),
+        "ndcg_at_10": Scores(np.array(found["retrieval"]["ndcg"], dtype=float), "texts"),
+        "mrr": Scores(np.array(found["retrieval"]["reciprocal_rank"], dtype=float), "texts"),
+        "left_out_auroc": Scores(np.array(found["left_out"]["auroc"], dtype=float), "folds"),
+    }
+    return scores, {"linear_f1_macro": macro_f1(true, predicted["linear"], len(bench.labels))}
+
+
+def _clustered(part: Part) -> Scores:
+    """Return the V-measure: texts spread it, and so do the starts of k-means, whose mean it is."""
+    starts = np.array(part["starts"])
+    return Scores(np.array(part["groups"]), "folds", noise=float(starts.var(ddof=1)) / len(starts))
+
+
+def macro_f1(true: IntArray, predicted: IntArray, labels: int) -> Estimate:
+    """Return the macro-F1 of labels predicted, with its interval."""
+    statistic = LabelFigures.of_numbers(true, predicted, labels)
+    draws = draw([statistic], len(true), np.random.default_rng(0), RESAMPLES)
+    return draws.among(["f1_macro"]).estimates({})["f1_macro"]

@@ -9,7 +9,8 @@ from typing import Any
 
 from plotly import graph_objects as go
 
-from vermilion.choose.encoders_record import FIGURES, Comparison, Row
+from vermilion.choose.encoders_record import Comparison, Row
+from vermilion.choose.encoders_sheet import Sheet
 from vermilion.choose.encoders_words import DASH, figure, figure_rows, rate
 from vermilion.learn.bootstrap import Estimate
 from vermilion.page.figures import Chart, Table, figure_of
@@ -18,28 +19,22 @@ from vermilion.page.shell import assets, environment
 # Colours by role, with a symbol each, so that nobody has to tell them by colour alone.
 ROLES = ("accent", "blue", "auto", "review", "none", "given", "out_of_scope")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star")
-BARS: dict[str, tuple[str, ...]] = {
-    "Classification": ("linear_accuracy", "centroid_accuracy", "neighbours_accuracy"),
-    "Retrieval": ("ndcg_at_10", "mrr"),
-    "Clustering": ("v_measure", "silhouette"),
-    "Anomalies": ("left_out_auroc",),
-}
 
 
 def render_comparison(found: Comparison) -> str:
     """Return the page. Without JavaScript it still reads: every chart's numbers stand in a table."""
     shared = assets()
-    charts = [
-        chart for chart in (shots_chart(found), speed_chart(found.rows), *bar_charts(found.rows)) if chart
-    ]
-    headers = ("", *(row.name for row in found.rows))
-    figures = [(name, *cells) for name, cells in figure_rows(found.rows)]
+    rows, sheet = found.rows, found.sheet
+    made = (shots_chart(found), speed_chart(rows, sheet), *bar_charts(rows, sheet))
+    charts = [chart for chart in made if chart]
+    headers = ("", *(row.name for row in rows))
+    figures = [(name, *cells) for name, cells in figure_rows(rows, sheet)]
     view: dict[str, Any] = {
         "found": found,
         "title": "Encoders compared",
         "source": Path(found.source).name,
         "table": Table.of("All figures, with their intervals of 95 %", headers, figures),
-        "meanings": list(FIGURES.values()),
+        "meanings": list(sheet.figures.values()),
         "charts": charts,
         "figures": {chart.key: chart.figure for chart in charts},
         "style": shared.style,
@@ -64,29 +59,33 @@ def short(name: str) -> str:
 
 
 def shots_chart(found: Comparison) -> Chart | None:
-    """Return the accuracy by labelled texts a label, a curve for each candidate."""
+    """Return the accuracy by labelled texts a label, or what the sheet has instead, a curve for each candidate."""
     curves = [(row.name, row.shots) for row in found.rows] + [(one.name, one.shots) for one in found.tuned]
     curves = [(name, shots) for name, shots in curves if shots]
     if not curves:
         return None
     every = sorted({each for _, shots in curves for each in shots})
-    traces = [_curve(place, name, shots) for place, (name, shots) in enumerate(curves)]
+    curve = found.sheet.curve
+    style = ".0%" if curve.share else ".2f"
+    traces = [_curve(place, name, shots, style) for place, (name, shots) in enumerate(curves)]
     rows = [
         (name, *(figure(shots[each]) if each in shots else DASH for each in every)) for name, shots in curves
     ]
     columns = ("Encoder", *(f"{each} a label" for each in every))
     axis = {"type": "log", "tickvals": every, "ticktext": [str(each) for each in every]}
-    first = max(curves, key=lambda curve: curve[1][min(curve[1])].value or 0)[0]
+    first = max(curves, key=lambda one: one[1][min(one[1])].value or 0)[0]
+    few = f"labelled {curve.example}s a label"
+    title, leader = f"{curve.figure} by {few}", f"With the fewest, {first} leads."
     return Chart(
         "shots",
-        "Accuracy by labelled texts a label",
-        f"A linear probe that knows few texts; bars are intervals over folds. With the fewest, {first} leads.",
-        figure_of(traces, "Labelled texts a label", "Accuracy", xaxis=axis, yaxis={"tickformat": ".0%"}),
-        Table.of("Accuracy by labelled texts a label", columns, rows),
+        title,
+        f"A linear probe that knows few {curve.example}s; bars are intervals over folds. {leader}",
+        figure_of(traces, few.capitalize(), curve.figure, xaxis=axis, yaxis={"tickformat": style}),
+        Table.of(title, columns, rows),
     )
 
 
-def _curve(place: int, name: str, shots: dict[int, Estimate]) -> go.Scatter:
+def _curve(place: int, name: str, shots: dict[int, Estimate], style: str) -> go.Scatter:
     known = {each: estimate for each, estimate in shots.items() if estimate.value is not None}
     return go.Scatter(
         x=list(known),
@@ -97,7 +96,7 @@ def _curve(place: int, name: str, shots: dict[int, Estimate]) -> go.Scatter:
         mode="lines+markers",
         line={"width": 2},
         marker={"size": 8, "symbol": SYMBOLS[place % len(SYMBOLS)]},
-        hovertemplate=f"{short(name)}, %{{x}} a label: %{{y:.1%}}<extra></extra>",
+        hovertemplate=f"{short(name)}, %{{x}} a label: %{{y:{style}}}<extra></extra>",
     )
 
 
@@ -120,56 +119,56 @@ def _bars(estimates: Sequence[Estimate]) -> dict[str, Any]:
     }
 
 
-def speed_chart(rows: Sequence[Row]) -> Chart:
-    """Return the accuracy of the linear probe by texts a second."""
+def speed_chart(rows: Sequence[Row], sheet: Sheet) -> Chart:
+    """Return the sheet's first figure by texts a second."""
+    key, title = sheet.first, sheet.figures[sheet.first][0]
+    style = ".1%" if key.endswith("accuracy") else ".3f"
     traces = []
     for place, row in enumerate(rows):
-        accuracy = row.figures["linear_accuracy"]
+        value = row.figures[key]
         traces.append(
             go.Scatter(
                 x=[row.speed],
-                y=[accuracy.value],
-                error_y=_bars([accuracy]),
+                y=[value.value],
+                error_y=_bars([value]),
                 name=short(row.name),
                 meta=ROLES[place % len(ROLES)],
                 mode="markers",
                 marker={"size": 12, "symbol": SYMBOLS[place % len(SYMBOLS)]},
-                hovertemplate=f"{short(row.name)}: %{{y:.1%}} at %{{x:,.0f}} texts a second<extra></extra>",
+                hovertemplate=f"{short(row.name)}: %{{y:.3f}} at %{{x:,.0f}} texts a second<extra></extra>",
             )
         )
     fastest = max(rows, key=lambda row: row.speed)
-    table = [(row.name, figure(row.figures["linear_accuracy"]), rate(row.speed)) for row in rows]
-    axes = {"xaxis": {"type": "log", "dtick": 1}, "yaxis": {"tickformat": ".0%"}}
+    table = [(row.name, figure(row.figures[key]), rate(row.speed)) for row in rows]
+    axes = {"xaxis": {"type": "log", "dtick": 1}, "yaxis": {"tickformat": style}}
     return Chart(
         "speed",
-        "Accuracy by speed",
+        f"{title} by speed",
         f"Up is better, right is faster: {fastest.name} encodes {rate(fastest.speed)} texts a second on this machine.",
-        figure_of(traces, "Texts a second", "Accuracy of a linear probe", showlegend=True, **axes),
-        Table.of("Accuracy by speed", ("Encoder", "Linear probe", "Texts a second"), table),
+        figure_of(traces, "Texts a second", title, showlegend=True, **axes),
+        Table.of(f"{title} by speed", ("Encoder", title, "Texts a second"), table),
     )
 
 
-def bar_charts(rows: Sequence[Row]) -> list[Chart]:
+def bar_charts(rows: Sequence[Row], sheet: Sheet) -> list[Chart]:
     """Return a chart of bars for each purpose, with a group of bars for each figure."""
     found = []
-    for title, keys in BARS.items():
+    for title, keys in sheet.charts.items():
         known = [key for key in keys if any(row.figures[key].value is not None for row in rows)]
         if not known:
             continue
         best = max(rows, key=lambda row: row.figures[known[0]].value or 0.0)
-        names = [FIGURES[key][0] for key in known]
+        names = [sheet.figures[key][0] for key in known]
         table = [(row.name, *(figure(row.figures[key]) for key in known)) for row in rows]
+        # What a chart's title says need not stand below each bar.
+        brief = [name.partition(", ")[0] for name in names]
+        groups = [_group(place, row, known, brief) for place, row in enumerate(rows)]
         found.append(
             Chart(
-                title.lower(),
+                known[0].replace("_", "-"),
                 title,
                 f"{names[0]}: {best.name} is highest with {figure(best.figures[known[0]])}.",
-                figure_of(
-                    [_group(place, row, known, names) for place, row in enumerate(rows)],
-                    "",
-                    "",
-                    barmode="group",
-                ),
+                figure_of(groups, "", "", barmode="group"),
                 Table.of(title, ("Encoder", *names), table),
             )
         )

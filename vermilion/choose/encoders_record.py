@@ -5,35 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vermilion.choose.encoders_sheet import Sheet
 from vermilion.learn.bootstrap import Estimate
 from vermilion.learn.encoder_choice import Choice, Scores
 
 # Even an encoder of one thread keeps a core at work, where the machine has nothing else to do.
 BUSY = 0.7
-# Figures in the order of tables: key -> (title, what it is).
-FIGURES: dict[str, tuple[str, str]] = {
-    "linear_accuracy": ("Linear probe", "held-out texts that a softmax on the vectors labels right"),
-    "linear_f1_macro": ("Macro-F1", "of the linear probe, each label counted alike"),
-    "centroid_accuracy": ("Centroid", "held-out texts whose nearest label mean is their label's"),
-    "neighbours_accuracy": ("k-NN", "held-out texts that their ten nearest neighbours label right"),
-    "silhouette": (
-        "Silhouette",
-        "how much nearer a text is to its own label's texts than to the next label's",
-    ),
-    "v_measure": (
-        "V-measure",
-        "k-means with as many clusters as labels, against the labels; the mean of ten starts",
-    ),
-    "ndcg_at_10": ("nDCG@10", "each text as a query, texts of its label as what is wanted"),
-    "mrr": ("MRR", "one over the place of the first text of the same label"),
-    "left_out_auroc": ("Anomaly AUROC", "texts of labels left out told from held-out texts of the others"),
-}
-# Purpose -> (the figure that decides, its name in a sentence, whether it is a share of texts).
-PURPOSES: dict[str, tuple[str, str, bool]] = {
-    "classification": ("linear_accuracy", "accuracy with a linear probe", True),
-    "retrieval": ("ndcg_at_10", "nDCG@10", False),
-    "clustering": ("v_measure", "V-measure", False),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +22,11 @@ class Row:
     name : str
     dimension : int
     figures : dict of str to Estimate
-        By the keys of FIGURES.
+        By the keys of the sheet's figures.
     scores : dict of str to Scores
         What the figures that decide are the means of, to be compared text by text or fold by fold.
     shots : dict of int to Estimate
-        Accuracy by labelled texts a label.
+        Accuracy, or what the sheet's curve shows, by labelled examples a label.
     speed, slowest, fastest : float
         Texts a second: median, least and most of the turns.
     memory : int or None
@@ -98,9 +75,11 @@ class Comparison:
 
     Attributes
     ----------
+    sheet : Sheet
+        Which figures there are.
     source : str
     given, distinct, used, labels : int
-        Texts in the data, those that differ, those that were used; labels.
+        Texts or pairs in the data, those that differ, those that were used; labels.
     folds, seed : int
     rows : tuple of Row
         In the order of the candidates.
@@ -109,8 +88,11 @@ class Comparison:
     tuning : str
         What fine-tuning gained, in a sentence; empty where none was tried.
     versions : dict of str to str
+    gains : tuple of str
+        Of pairs: what learning gained over the cosine alone, a sentence each.
     """
 
+    sheet: Sheet
     source: str
     given: int
     distinct: int
@@ -123,21 +105,21 @@ class Comparison:
     recommendations: tuple[Recommendation, ...]
     tuning: str
     versions: dict[str, str]
+    gains: tuple[str, ...] = ()
 
     def protocol(self) -> list[str]:
         """Return how it was measured, a sentence each."""
+        what = f"{self.sheet.curve.example}s"
         few = self.used < self.distinct
         drawn = f", {self.used:,} of them drawn at random, of each label its share" if few else ""
         return [
-            f"{self.given:,} texts, {self.distinct:,} of which differ{drawn}; {self.labels:,} labels; "
+            f"{self.given:,} {what}, {self.distinct:,} of which differ{drawn}; {self.labels:,} labels; "
             f"seed {self.seed}.",
             f"Every encoder sees the same {self.folds} folds. C of the linear probe is chosen within the first "
-            "fold's training texts.",
-            "Intervals are of 95 %: the bootstrap's over texts (models are not fitted again), Student's t over "
-            "folds for the few-shot curve and over groups of labels for the anomalies, and for the "
-            "V-measure a jackknife's over texts with the spread of k-means' starts.",
-            "A recommendation takes the fastest of those whose difference to the best, text by text, is within "
-            "the noise: its interval holds 0, at 95 % for all comparisons of a purpose together.",
+            f"fold's training {what}.",
+            f"Intervals are of 95 %. {self.sheet.spread}",
+            "A recommendation takes the fastest of those whose difference to the best is within the noise: its "
+            "interval holds 0, at 95 % for all comparisons of a purpose together.",
         ]
 
     def doubts(self) -> list[str]:
@@ -165,6 +147,8 @@ class Comparison:
             "protocol": self.protocol(),
             "encoders": [_row_dict(row) for row in self.rows],
             "fine_tuned": [_tuned_dict(tuned) for tuned in self.tuned],
+            "left_out": list(self.sheet.left_out),
+            "gains": list(self.gains),
             "doubts": self.doubts(),
             "recommendations": {one.purpose: _recommended(one) for one in self.recommendations},
             "fine_tuning": self.tuning,

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from vermilion.choose.encoders_data import Bench
-from vermilion.choose.encoders_measures import VERSION
 from vermilion.choose.encoders_record import Tuned
+from vermilion.choose.encoders_suites import VERSION
 from vermilion.choose.progress import Progress
 from vermilion.learn.encoder_choice import Scores
 from vermilion.world.encoders_setfit import SetFitTuner

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vermilion.choose.encoders_record import FIGURES, Row, Tuned
+from vermilion.choose.encoders_record import Row, Tuned
+from vermilion.choose.encoders_sheet import Sheet
 from vermilion.learn.bootstrap import Estimate
 
 DASH = "–"
@@ -49,12 +50,13 @@ def cost(dollars: float | None) -> str:
     return DASH if dollars is None else f"${dollars:,.2f}"
 
 
-def figure_rows(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+def figure_rows(rows: Sequence[Row], sheet: Sheet) -> list[tuple[str, list[str]]]:
     """Return the comparison turned on its side: a row for each figure, a cell for each candidate."""
-    found = [(title, [figure(row.figures[key]) for row in rows]) for key, (title, _) in FIGURES.items()]
+    found = [(title, [figure(row.figures[key]) for row in rows]) for key, (title, _) in sheet.figures.items()]
     for each in sorted({each for row in rows for each in row.shots}):
         cells = [figure(row.shots[each]) if each in row.shots else DASH for row in rows]
-        found.append((f"{each} {'text' if each == 1 else 'texts'} a label", cells))
+        examples = sheet.curve.example + "s" * (each != 1)
+        found.append((f"{each} {examples} a label", cells))
     found.append(
         ("Texts a second", [f"{rate(r.speed)} ({rate(r.slowest)} to {rate(r.fastest)})" for r in rows])
     )

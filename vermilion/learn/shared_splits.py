@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedGroupKFold
 
 from vermilion.learn.folds import fold_numbers
 from vermilion.learn.threads import SHARED_STEP, block_threads, in_order
@@ -55,12 +57,40 @@ class Splits:
         ([4, 4, 4], 9, 5)
         """
         rng = np.random.default_rng([seed, 31])
-        sizes = np.bincount(codes)
-        numbers = fold_numbers(codes, rng.permutation(len(codes)), min(folds, max(2, int(sizes.max()))))
-        order = np.lexsort((rng.permutation(len(codes)), codes))
-        ranks = np.empty(len(codes), dtype=np.int64)
-        ranks[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return cls(codes, numbers, ranks, seed)
+        most = min(folds, max(2, int(np.bincount(codes).max())))
+        numbers = fold_numbers(codes, rng.permutation(len(codes)), most)
+        return cls(codes, numbers, _ranks(codes, rng), seed)
+
+    @classmethod
+    def draw_whole(cls, codes: IntArray, groups: IntArray, seed: int, folds: int = FOLDS) -> Splits:
+        """Deal rows out so that those of one group are held out together; each fold gets its share of the labels.
+
+        Parameters
+        ----------
+        codes, groups : ndarray of int, shape (n,)
+        seed : int
+        folds : int
+            Fewer where there are fewer groups, or fewer groups with the rarest label.
+
+        Raises
+        ------
+        ValueError
+            A label has rows in one group only, so that it could not be learned where that is held out.
+
+        Examples
+        --------
+        >>> splits = Splits.draw_whole(np.tile([0, 1], 6), np.repeat(np.arange(4), 3), seed=0)
+        >>> len(splits.numbers), {len(set(splits.folds[start : start + 3])) for start in range(0, 12, 3)}
+        (4, {1})
+        """
+        fewest = min(len(np.unique(groups[codes == code])) for code in np.unique(codes))
+        if fewest < 2:
+            raise ValueError("each label needs rows in two groups at least")
+        numbers = np.empty(len(codes), dtype=np.int64)
+        dealer = StratifiedGroupKFold(min(folds, fewest), shuffle=True, random_state=seed)
+        for fold, (_, held) in enumerate(dealer.split(np.zeros((len(codes), 1)), codes, groups)):
+            numbers[held] = fold
+        return cls(codes, numbers, _ranks(codes, np.random.default_rng([seed, 35])), seed)
 
     @property
     def numbers(self) -> list[int]:
@@ -94,6 +124,15 @@ class Splits:
         return float((sizes >= each).mean()) >= 0.5
 
 
+def _ranks(codes: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return each row's place in a random order of its label's rows, shape (n,)."""
+    sizes = np.bincount(codes)
+    order = np.lexsort((rng.permutation(len(codes)), codes))
+    ranks: IntArray = np.empty(len(codes), dtype=np.int64)
+    ranks[order] = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return ranks
+
+
 def fold_by_fold(function: Callable[[int], Result], numbers: list[int]) -> list[Result]:
     """Return the function's result for each fold; the folds share the cores, which the steps of one fit do less well.
 
@@ -105,6 +144,8 @@ def fold_by_fold(function: Callable[[int], Result], numbers: list[int]) -> list[
     with warnings.catch_warnings(), block_threads(SHARED_STEP) as threads:
         # One text a label is what is asked for here; scikit-learn suspects a regression.
         warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
+        # Where labels are easy, a loss can be made smaller without end; the labels have long been right.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         return list(in_order(function, numbers, threads))
 
 
@@ -135,4 +176,34 @@ def sample_rows(codes: IntArray, most: int, rng: np.random.Generator) -> IntArra
     order = np.lexsort((rng.permutation(len(codes)), codes))
     place = np.arange(len(codes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     rows: IntArray = np.sort(order[place < quotas[codes[order]]])
+    return rows
+
+
+def sample_groups(groups: IntArray, most: int, rng: np.random.Generator) -> IntArray:
+    """Return rows of whole groups drawn at random, at most `most`, but of one group at least.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n,)
+        0 to G - 1.
+    most : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of int, ascending
+        All rows where there are no more than `most`.
+
+    Examples
+    --------
+    >>> rows = sample_groups(np.array([0, 1, 0, 1, 2]), 4, np.random.default_rng(0))
+    >>> rows.tolist()
+    [0, 2, 4]
+    """
+    if len(groups) <= most:
+        return np.arange(len(groups))
+    sizes = np.bincount(groups)
+    order = rng.permutation(len(sizes))
+    taken = order[: max(int(np.searchsorted(np.cumsum(sizes[order]), most, "right")), 1)]
+    rows: IntArray = np.flatnonzero(np.isin(groups, taken))
     return rows

@@ -57,6 +57,22 @@ def pair_features(first: FloatArray, second: FloatArray) -> FloatArray:
     return unit_rows(np.hstack(blocks))
 
 
+def cosines(features: FloatArray) -> FloatArray:
+    """Return the cosine of the two texts of each pair, shape (n,), from rows of `pair_features`.
+
+    Examples
+    --------
+    >>> first = np.array([[0.6, 0.8], [1.0, 0.0]], dtype=np.float32)
+    >>> cosines(pair_features(first, np.array([[0.6, 0.8], [0.0, 1.0]], dtype=np.float32))).round(3).tolist()
+    [1.0, 0.0]
+    """
+    width = features.shape[1] // 4
+    first, second = features[:, :width], features[:, width : 2 * width]
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    found: FloatArray = np.einsum("ij,ij->i", first, second) / lengths
+    return found
+
+
 class PairEncoder:
     """An encoder of pairs, made of one for single texts. A text that comes in many pairs is encoded once.
 
