@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from vermilion.serve.live import Address, Served, Shelf, Snapshot
@@ -70,12 +71,8 @@ class RegistryName:
 
     def _take(self, version: Version) -> Served:
         rules = version.folder / RULES
-
-        def load() -> SavedModel:
-            self._registry.check(version)
-            return load_model(version.folder)
-
-        return self._shelf.take(_address(version), load, rules if rules.exists() else None)
+        found = rules if rules.exists() else None
+        return self._shelf.take(_address(version), partial(self._registry.load, version), found)
 
 
 def check_model(settings: ServeSettings) -> Address:
