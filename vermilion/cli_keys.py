@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from vermilion.cli_home import AsJson, By, DatabaseUrl, HomeFolder, open_home, who
-from vermilion.errors import InputError
+from vermilion.cli_home import AsJson, By, DatabaseUrl, HomeFolder, open_home, parse_duration, who
 from vermilion.screen import show_table
 
 if TYPE_CHECKING:
@@ -28,8 +25,6 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="Id of a key, as keys list shows it.")]
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @app.command()
@@ -102,26 +97,6 @@ def rotate(
     with _keys(home, database) as keys:
         key, token = keys.rotate(key_id, grace=lasts, by=who(by))
     _show_secret(key, token, as_json=as_json)
-
-
-def parse_duration(text: str, option: str) -> timedelta:
-    """Return a time as people write it.
-
-    Raises
-    ------
-    InputError
-
-    Examples
-    --------
-    >>> parse_duration("90d", "--expires"), parse_duration("1.5h", "--grace")
-    (datetime.timedelta(days=90), datetime.timedelta(seconds=5400))
-    """
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*([smhd])", text.strip(), re.ASCII)
-    if not found:
-        raise InputError(
-            "a number with s, m, h or d", repr(text[:40]), option, "give it as 45s, 30m, 24h or 90d"
-        )
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
 
 
 @contextmanager

@@ -138,7 +138,8 @@ function setUpLabels() {
 
 setUpTheme(drawIfReady);
 setUpLabels();
-unpackPlotly().then(draw).catch(() => {
+// A page without charts does without plotly.
+if (byId("plotly")) unpackPlotly().then(draw).catch(() => {
   document.querySelectorAll("[data-chart]").forEach((box) => { box.hidden = true; });
   byId("no-charts").hidden = false;
 });
