@@ -24,7 +24,16 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("red", "choose"),
     ("serve", "watch", "review", "scale", "screen", "demo"),
     ("cli_home",),
-    ("cli_encoders", "cli_models", "cli_keys", "cli_serve", "cli_rules", "cli_rollout", "cli_export"),
+    (
+        "cli_encoders",
+        "cli_models",
+        "cli_keys",
+        "cli_serve",
+        "cli_rules",
+        "cli_rollout",
+        "cli_export",
+        "cli_incident",
+    ),
     ("cli", "__main__"),
     ("__init__",),  # the package's face: names from below, imported when they are asked for
 )

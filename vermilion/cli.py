@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from vermilion import __version__, cli_encoders, cli_keys, cli_models, cli_rollout, cli_rules, cli_serve
+from vermilion import (
+    __version__,
+    cli_encoders,
+    cli_incident,
+    cli_keys,
+    cli_models,
+    cli_rollout,
+    cli_rules,
+    cli_serve,
+)
 from vermilion.config import Caps, RunSettings, TrainSettings, Worth
 from vermilion.errors import InputError, VermilionError
 from vermilion.screen import Screen, show_pairs, show_plan, show_summary, show_table, show_trust
@@ -44,6 +53,7 @@ app.add_typer(labels_app, name="labels")
 app.add_typer(cli_encoders.app, name="encoders")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_incident.app, name="incident")
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_rollout.app, name="rollout")
 app.command()(cli_serve.serve)
