@@ -82,7 +82,7 @@ def compare(bets: Bets, block: FloatArray, margin: FloatArray) -> Bets:
     True
     """
     a = _share(bets.past[:, CHAMPION_N], bets.past[:, CHAMPION_BAD])[:, None]
-    margin = margin[:, None]
+    margin = np.clip(margin, 4 * _EDGE - 1, 1 - 4 * _EDGE)[:, None]
     b = _alternatives(bets.past, np.clip(a + margin, _EDGE, 1 - _EDGE))
     gain = _payoff(block[:, :, None], a, b, margin)
     gain[bets.past[:, CHAMPION_N] < FIRST] = 0
