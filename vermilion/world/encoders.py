@@ -28,6 +28,7 @@ from vermilion.world.encoders_fastembed import FastembedEncoder
 from vermilion.world.encoders_joined import JoinedEncoder, split_spec
 from vermilion.world.encoders_model2vec import Model2VecEncoder
 from vermilion.world.encoders_pairs import PREFIX, PairEncoder
+from vermilion.world.onnx_runtime import load_onnxruntime
 from vermilion.world.vectors import unit_rows
 from vermilion.world.weights import PinnedFile, digest_of, folder_hashes
 
@@ -337,8 +338,7 @@ def available_cores() -> int:
 
 def _onnx_session(model: bytes, threads: int) -> Any:
     """Open a model whose weights are folded to fp32 once, here, by ONNX Runtime's own optimiser."""
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

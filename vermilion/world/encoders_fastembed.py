@@ -12,6 +12,7 @@ import numpy as np
 
 from vermilion.errors import MissingExtraError, ModelError
 from vermilion.types import FloatArray
+from vermilion.world.onnx_runtime import load_onnxruntime
 from vermilion.world.vectors import unit_rows
 from vermilion.world.weights import digest_of, folder_hashes
 
@@ -36,6 +37,7 @@ class FastembedEncoder:
 
     def __init__(self, model: str, *, threads: int | None = None) -> None:
         try:
+            load_onnxruntime()  # before fastembed imports it
             from fastembed import TextEmbedding
         except ImportError:
             raise MissingExtraError("fastembed", "fastembed") from None
