@@ -31,7 +31,7 @@ from vermilion.red.progress import Silent
 from vermilion.red.run import Tools
 from vermilion.red.several_problem import indicator
 from vermilion.red.several_run import SeveralJob, run_several
-from vermilion.types import BoolArray, FloatArray, Label, Texts
+from vermilion.types import BoolArray, FloatArray, Label, Question, Texts
 from vermilion.world.encoders import load_encoder
 from vermilion.world.experts import LabelsOracle
 from vermilion.world.store import Store
@@ -175,7 +175,9 @@ def runs(condition: dict[str, Any], data: Path, vectors: Path) -> dict[str, Any]
     said = model.rule.decide(model.predict_proba(VectorCache(vectors, encoder).encode(list(test))))
     found, certificate = result.outcome.decided, summary.certificate
     assert result.problem.gold is not None
-    held = float((found == result.problem.gold).mean())
+    names = [label.name for label in result.problem.labels]
+    says = np.array([[_says(expert, text, name) for name in names] for text in result.problem.open_texts])
+    certified = float(f1_score(says, found, average="micro", zero_division=0))
     return {
         "given": len(given),
         "pool": len(pool),
@@ -185,12 +187,18 @@ def runs(condition: dict[str, Any], data: Path, vectors: Path) -> dict[str, Any]
         "confirmed": int(sum(record.confirmed for record in summary.rounds)),
         "pool_scores": scores(result.problem.gold, found),
         "test_scores": scores(indicator(list(test.values()), [label.name for label in labels]), said),
-        "pair_agreement": held,
+        "pair_agreement": float((found == result.problem.gold).mean()),
+        "f1_micro_by_expert": certified,
         "certificate": None if certificate is None else [certificate.estimate, certificate.lower],
-        "holds": None if certificate is None else certificate.lower <= held,
+        "holds": None if certificate is None else certificate.lower <= certified,
         "stopped": summary.stopped,
         "seconds": summary.seconds,
     }
+
+
+def _says(expert: LabelsOracle, text: str, name: str) -> bool:
+    """Tell whether the simulated expert finds the label right."""
+    return expert.answer(Question(text, (name,), "validate")) is not None
 
 
 def texts_of(texts: list[str], labels: list[tuple[str, ...]] | None) -> Texts:

@@ -72,7 +72,7 @@ class FaultyServer:
 
     Attributes
     ----------
-    gold : mapping of text to label
+    gold : mapping of text to label, or to a set of labels
         A text that is not there belongs to none of the options.
     fault_rate : float
         Share of requests that fail.
@@ -90,7 +90,7 @@ class FaultyServer:
         Parameters that are answered with 400.
     """
 
-    gold: Mapping[str, str]
+    gold: Mapping[str, str | frozenset[str]]
     fault_rate: float = 0.0
     faults: Sequence[str] = FAULTS
     seed: int = 0
@@ -182,13 +182,15 @@ def read_data(body: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def answer_to(data: Mapping[str, Any], gold: Mapping[str, str]) -> dict[str, str]:
+def answer_to(data: Mapping[str, Any], gold: Mapping[str, str | frozenset[str]]) -> dict[str, str]:
     """Return the right answer to a question, or a meaning for a label."""
     if "text" not in data:
         return {"meaning": f"use when it is about {data['label']}, not when it is about something else"}
     truth = gold.get(data["text"])
     if data["question"] == "validate":
-        return {"answer": data["answers"][0 if data["label"]["label"] == truth else 1]}
+        asked = data["label"]["label"]
+        right = asked in truth if isinstance(truth, frozenset) else asked == truth
+        return {"answer": data["answers"][0 if right else 1]}
     options = [option["label"] for option in data["options"]]
     return {"answer": str(truth) if truth in options else NONE}
 

@@ -323,7 +323,7 @@ def test_trust_in_the_expert_has_a_section_with_both_meanings_side_by_side() -> 
         ["Random others", "30", "100 %", "96.7 %", "+3.3 points"],
     ]
     assert [row[:3] for row in constancy] == [
-        ["Said none of these, though the right label was there", "60", "3.3 %"],
+        ["Refused the right label, though it was there", "60", "3.3 %"],
         ["Another answer to the very same question", "20", "5.0 %"],
         ["Another answer with the options in reverse", "20", "10.0 %"],
         ["The second expert, openai:other, answered alike", "60", "90.0 %"],

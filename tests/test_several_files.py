@@ -12,10 +12,12 @@ import pytest
 
 from vermilion.config import RunSettings
 from vermilion.errors import InputError
+from vermilion.learn.one_vs_rest import OneVsRestHead
 from vermilion.red.files import run_files
 from vermilion.red.progress import Silent
 from vermilion.red.request import Request
 from vermilion.red.several_run import SeveralResult
+from vermilion.types import BoolArray
 from vermilion.world.models import load_model
 from vermilion.world.predictor import Predictor
 
@@ -54,6 +56,11 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     """Write rows as JSON Lines; return the path."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
+
+
+def plain_head(Y: BoolArray, kind: str = "auto", seed: int = 0) -> dict[str, OneVsRestHead]:
+    """Return one head in place of those to compare, which takes most of a small run's time."""
+    return {"one-vs-rest": OneVsRestHead(C=10.0)}
 
 
 @pytest.fixture

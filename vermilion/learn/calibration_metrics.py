@@ -145,7 +145,45 @@ def reliability(
     if not len(proba):
         return ()
     sure, right = top_label(proba, y_index)
-    weights, place = _weights(sample_weight, len(proba)), _places(sure, bins)
+    return _binned(sure, right, _weights(sample_weight, len(proba)), bins)
+
+
+def label_reliability(proba: FloatArray, truth: BoolArray, bins: int = 10) -> tuple[ReliabilityBin, ...]:
+    """Return the bins of a reliability diagram of all pairs of a text and a label, where a text may have several.
+
+    A bin's confidence is that its texts have the label, its accuracy how many do. The intervals take pairs for
+    independent, though those of one text are not quite.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n, K)
+    truth : ndarray of bool, shape (n, K)
+    bins : int
+
+    Examples
+    --------
+    >>> bins = label_reliability(np.array([[0.1, 0.9], [0.1, 0.9]]), np.array([[False, True], [False, True]]))
+    >>> [(b.low, b.n, b.accuracy) for b in bins]
+    [(0.1, 2, 0.0), (0.9, 2, 1.0)]
+    """
+    return _binned(proba.ravel().astype(np.float64), truth.ravel(), np.ones(proba.size), bins)
+
+
+def label_calibration_error(proba: FloatArray, truth: BoolArray, bins: int = BINS) -> float:
+    """Return the gap between the probability of a label and how often texts have it, averaged over all pairs.
+
+    Examples
+    --------
+    >>> round(label_calibration_error(np.array([[0.1, 0.9]] * 2), np.array([[False, True]] * 2)), 3)
+    0.1
+    """
+    if not proba.size:
+        return 0.0
+    return _gap(proba.ravel().astype(np.float64), truth.ravel(), bins, np.ones(proba.size))
+
+
+def _binned(sure: FloatArray, right: BoolArray, weights: FloatArray, bins: int) -> tuple[ReliabilityBin, ...]:
+    place = _places(sure, bins)
     found = []
     for number in np.unique(place):
         rows = place == number

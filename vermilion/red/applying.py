@@ -104,6 +104,13 @@ def apply_changes(run: Folder, proposals: Path, out: Path | None = None) -> Appl
 
 def _ended(store: Store, path: Path) -> Ended:
     recorded = store.get(ENDED)
+    if (store.get(IDENTITY) or {}).get("task") == "multi-label":
+        found, cure = (
+            "one with several",
+            "change them in its labelled file and labels.yaml, and give its command with --fresh: what is asked in the"
+            " same words is not paid for again",
+        )
+        raise InputError("a run with one label a text", found, str(path), cure)
     if recorded is None:
         cure = "give the command of its run until it ends, then change its labels"
         raise InputError("a finished run", "none, or one whose labels were changed since", str(path), cure)

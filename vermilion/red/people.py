@@ -14,19 +14,24 @@ import numpy as np
 from vermilion.errors import InputError
 from vermilion.learn.certificate import Bounds, finite_bounds, share_right
 from vermilion.learn.double_sampling import Count, Doubly, corrected
+from vermilion.red import several_people
+from vermilion.red.people_files import (
+    AUDIT,
+    LABELS,
+    PEOPLE,
+    SHEET,
+    SUMMARY,
+    keep_proof,
+    note_on,
+    read_json,
+    refuse_other_draw,
+)
+from vermilion.red.several_people import SEVERAL, PairsResult
 from vermilion.types import BoolArray, FloatArray, IntArray
 from vermilion.world.audit_sheet import Answers, Line, read_answers, write_sheet
 from vermilion.world.data_decisions import Decided, digest, read_decisions
-from vermilion.world.data_writer import replacing
 from vermilion.world.labels import read_labels
 
-SHEET, AUDIT, PEOPLE, SUMMARY, LABELS = (
-    "audit.csv",
-    "audit.jsonl",
-    "people.json",
-    "summary.json",
-    "labels.yaml",
-)
 # So many labels are shown with every text; of more, those that the model thought of and the one that was decided.
 MOST_LISTED, SHORTLIST = 20, 5
 # Of the sample, for texts that the run's own audit has asked the expert about.
@@ -63,7 +68,7 @@ class Finished:
         InputError
             It is not that of a finished run.
         """
-        summary = _read_json(folder / SUMMARY)
+        summary = read_json(folder / SUMMARY)
         audit = folder / AUDIT
         lines = audit.read_text(encoding="utf-8").splitlines() if audit.exists() else []
         asked = {row["id"]: (row["decided"], row["answer"]) for row in map(json.loads, lines)}
@@ -79,18 +84,6 @@ class Finished:
     def confidence(self) -> float:
         """The run's confidence."""
         return float(self.summary["settings"]["confidence"])
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            "the folder of a finished run", "no summary.json", str(path.parent), "name the --out of a run"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError("JSON", str(error), str(path), "run the same command again") from None
-    return dict(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +138,8 @@ def draw_for_people(folder: Path, decisions: str, size: int, out: Path | None) -
     InputError
         The folder is not that of a finished run, nothing was decided in it, or the file is there already.
     """
+    if read_json(folder / SUMMARY).get("task") == SEVERAL:
+        return several_people.draw_for_people(folder, decisions, size, out)
     run = Finished.read(folder, decisions)
     if not run.decided:
         raise InputError("decisions to audit", "none: all texts were given", str(folder), "audit another run")
@@ -208,7 +203,7 @@ class PeopleResult:
         return asdict(self)
 
 
-def read_from_people(folder: Path, decisions: str, answers: Path) -> PeopleResult:
+def read_from_people(folder: Path, decisions: str, answers: Path) -> PeopleResult | PairsResult:
     """Read people's answers, write what they prove to people.json and to the summary, and return it.
 
     Raises
@@ -216,13 +211,13 @@ def read_from_people(folder: Path, decisions: str, answers: Path) -> PeopleResul
     InputError
         The answers are incomplete, not labels of the run, or those of another draw.
     """
+    if read_json(folder / SUMMARY).get("task") == SEVERAL:
+        return several_people.read_from_people(folder, decisions, answers)
     run = Finished.read(folder, decisions)
     given = read_answers(answers, run.labels)
     draw = _same_draw(run, given, answers)
     result = judge(run, draw, given)
-    told = result.as_dict()
-    _write_json(folder / PEOPLE, told)
-    _write_json(folder / SUMMARY, {**run.summary, "people": told})
+    keep_proof(folder, run.summary, result.as_dict())
     return result
 
 
@@ -230,25 +225,15 @@ def known_people(folder: Path, decisions: str) -> dict[str, Any] | None:
     """Return what people's answers have proven of these decisions, or None where they spoke of others or of none."""
     if not (folder / PEOPLE).exists():
         return None
-    found = _read_json(folder / PEOPLE)
+    found = read_json(folder / PEOPLE)
     name = str(found.get("draw", "")).rpartition("-")[0]
     return found if name == digest(read_decisions(folder / decisions)) else None
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _same_draw(run: Finished, given: Answers, path: Path) -> Draw:
     name, _, size = given.draw.rpartition("-")
     if name != digest(run.decisions) or not size.isdecimal():
-        raise InputError(
-            f"answers to a draw of {run.folder} as it is now",
-            f"those of another run, or of this one before it went on ({given.draw or 'no draw'})",
-            str(path),
-            "draw again with vermilion audit, or name the run that the answers are for",
-        )
+        refuse_other_draw(run.folder, path, given.draw)
     draw = Draw.of(run, int(size))
     wanted = {run.decided[place].id for place in draw.order.tolist()}
     for ids, found in (
@@ -286,7 +271,7 @@ def judge(run: Finished, draw: Draw, given: Answers) -> PeopleResult:
         FORMULA,
         _bounds(random, len(run.audit), delta),
         _bounds(chosen, int(chosen_rows.sum()), delta),
-        _note(run.summary),
+        note_on(run.summary),
     )
 
 
@@ -319,12 +304,3 @@ def _bounds(count: Count, rows: int, delta: float) -> Bounds | None:
         count.n,
         "Clopper-Pearson for draws without replacement, each bound one-sided",
     )
-
-
-def _note(summary: dict[str, Any]) -> str:
-    expert = summary["expert"]
-    if summary.get("simulated"):
-        return f"Simulation: the expert, {expert}, answered from gold labels"
-    if sum(summary["tokens"].values()):
-        return f"The run's certificate is agreement with {expert}, a model that answered its own audit"
-    return f"The run's certificate is agreement with {expert}"

@@ -193,8 +193,37 @@ class CalibrationRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PairCalibration:
+    """What the probabilities of a model are worth where a text may have several labels, on labelled texts held out.
+
+    Attributes
+    ----------
+    method : str
+    n, pairs : int
+        Texts; pairs of a text and a label.
+    ece : float
+        Expected calibration error over all pairs.
+    f1_micro, f1_macro : float
+        Of the labels that the model gives these texts; its thresholds were fitted on them, too.
+    bins : tuple of ReliabilityBin
+        Of the reliability diagram.
+    """
+
+    method: str
+    n: int
+    pairs: int
+    ece: float
+    f1_micro: float
+    f1_macro: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """Two labels that the expert had to tell apart most often, with texts that show it."""
+    """Two labels that the expert had to tell apart most often, with texts that show it.
+
+    Where a text may have several labels: a label, and that a text has it not.
+    """
 
     proposed: str
     answered: str
@@ -251,7 +280,7 @@ class Summary:
     gold: dict[str, float] | None = None
     trust: Trust | None = None
     heads_compared: tuple[HeadTrial, ...] = ()
-    calibration: CalibrationRecord | None = None
+    calibration: CalibrationRecord | PairCalibration | None = None
     health: dict[str, Any] | None = None
     out_of_scope: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)

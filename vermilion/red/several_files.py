@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,16 +11,20 @@ from vermilion.errors import InputError
 from vermilion.red.card import render_model_card
 from vermilion.red.folder import Folder
 from vermilion.red.hiring import expert_setup, hire
+from vermilion.red.outputs import LABELS, MODEL, REPORT, SUMMARY, summary_json, write_text
 from vermilion.red.plan import Plan
 from vermilion.red.progress import Progress
+from vermilion.red.report.several import render_several_report
 from vermilion.red.request import Request
 from vermilion.red.run import Tools, claim
 from vermilion.red.several_audit import audit_rows
+from vermilion.red.several_people import known_people
+from vermilion.red.several_report import label_figures, several_report_data
 from vermilion.red.several_run import TASK, SeveralJob, SeveralResult, run_several
 from vermilion.red.trust import Trust
 from vermilion.types import Encoder, Label, Texts
 from vermilion.world.data import read_texts
-from vermilion.world.data_writer import replacing, write_decisions
+from vermilion.world.data_writer import write_decisions
 from vermilion.world.encoders import load_encoder
 from vermilion.world.encoders_pairs import spec_for
 from vermilion.world.experts import load_expert, parse_spec, read_gold_labels
@@ -30,7 +33,7 @@ from vermilion.world.models import save_model
 from vermilion.world.pairs import refuse_mixed
 from vermilion.world.source import BadRows
 
-SUMMARY, MODEL, LABELS, AUDIT = "summary.json", "model", "labels.yaml", "audit.jsonl"
+AUDIT = "audit.jsonl"
 
 
 def run_several_files(
@@ -102,14 +105,14 @@ def refuse_settings(settings: RunSettings) -> None:
 
 
 def write_several(result: SeveralResult, encoder: Encoder, request: Request) -> None:
-    """Write decisions, the audit, labels, model, and last the summary, which says that all is there."""
-    out = request.out
+    """Write decisions, the audit, labels, model, report, and last the summary, which says that all is there."""
+    out, problem, outcome, summary = request.out, result.problem, result.outcome, result.summary
     write_decisions(out / request.decisions, result.decisions)
-    outcome = result.outcome
-    write_decisions(out / AUDIT, audit_rows(result.problem, outcome.steps, outcome.state))
-    write_labels(out / LABELS, result.problem.labels)
-    card = render_model_card(result.summary, result.problem.labels, encoder.digest)
+    summary = replace(summary, people=known_people(out, request.decisions))
+    write_decisions(out / AUDIT, audit_rows(problem, outcome.steps, outcome.state))
+    write_labels(out / LABELS, problem.labels)
+    card = render_model_card(summary, problem.labels, encoder.digest)
     save_model(out / MODEL, result.model(encoder), card)
-    with replacing(out / SUMMARY) as temporary:
-        told = json.dumps(result.summary.as_dict(), indent=1, ensure_ascii=False) + "\n"
-        temporary.write_text(told, encoding="utf-8")
+    shown = several_report_data(request.title, problem, outcome, result.decisions, summary)
+    write_text(out / REPORT, render_several_report(shown, label_figures(problem, outcome)))
+    write_text(out / SUMMARY, summary_json(summary))

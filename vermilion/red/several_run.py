@@ -32,6 +32,7 @@ from vermilion.red.several_check import pairs_to_check
 from vermilion.red.several_loop import SeveralLoop, SeveralOutcome, gold_scores
 from vermilion.red.several_model import SeveralModel
 from vermilion.red.several_problem import SeveralProblem, build_several, lay_out_several
+from vermilion.red.several_report import pair_calibration
 from vermilion.red.several_state import NO, YES
 from vermilion.red.summary import Account, shown_settings, versions
 from vermilion.red.trust import Trust
@@ -273,6 +274,7 @@ def _summary(
         labelled=len(problem.given_texts),
         gold=gold_scores(problem, outcome.decided),
         trust=trust,
+        calibration=pair_calibration(problem, outcome.model),
         heads_compared=tuple(
             HeadTrial(t.head, t.params, np.nan, np.nan, t.log_loss, round(t.seconds, 3), t.chosen)
             for t in outcome.model.trials

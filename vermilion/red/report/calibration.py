@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from plotly import graph_objects as go
 
 from vermilion.page.figures import Chart, Table, figure_of
 from vermilion.red import wording
-from vermilion.red.record import CalibrationRecord
+from vermilion.red.record import CalibrationRecord, PairCalibration
+
+if TYPE_CHECKING:
+    from vermilion.learn.calibration_metrics import ReliabilityBin
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +25,10 @@ class CalibrationSection:
 
 
 def calibration_section(
-    calibration: CalibrationRecord | None, *, simulated: bool = False
+    calibration: CalibrationRecord | PairCalibration | None, *, simulated: bool = False
 ) -> CalibrationSection | None:
     """Return the section, or None where nothing was calibrated."""
-    if calibration is None or not calibration.bins:
+    if not isinstance(calibration, CalibrationRecord) or not calibration.bins:
         return None
     return CalibrationSection(reliability_chart(calibration, simulated=simulated), key_table(calibration))
 
@@ -41,7 +46,12 @@ def reliability_chart(calibration: CalibrationRecord, *, simulated: bool = False
     >>> [cell.replace(wording.SPACE, " ") for cell in reliability_chart(record).table.rows[0]]
     ['0.50 to 1.00', '4', '75.0 %', '75.0 %', '40.0 % to 95.0 %']
     """
-    bins = calibration.bins
+    line = calibration_line(calibration, simulated=simulated)
+    return diagram(calibration.bins, line, "Share that is right", "Texts")
+
+
+def diagram(bins: Sequence[ReliabilityBin], line: str, share_of: str, counted: str) -> Chart:
+    """Return the chart of a reliability diagram; `share_of` is what its bins' accuracy is, `counted` what they hold."""
     hover = [_interval(b.lower, b.upper) for b in bins]
     traces = [
         go.Scatter(
@@ -59,7 +69,7 @@ def reliability_chart(calibration: CalibrationRecord, *, simulated: bool = False
             },
             mode="lines+markers", name="Model, texts held out", meta="accent",
             line={"width": 2}, marker={"size": 8}, customdata=hover,
-            hovertemplate="confidence %{x:.1%}: %{y:.1%} right (%{customdata})<extra></extra>",
+            hovertemplate="confidence %{x:.1%}: %{y:.1%} (%{customdata})<extra></extra>",
         ),
     ]  # fmt: skip
     share = {"range": [0, 1.02], "tickformat": ".0%"}
@@ -73,12 +83,12 @@ def reliability_chart(calibration: CalibrationRecord, *, simulated: bool = False
         )
         for b in bins
     ]
-    columns = ("Confidence", "Texts", "Mean confidence", "Right", "95 % interval")
+    columns = ("Confidence", counted, "Mean confidence", share_of, "95 % interval")
     return Chart(
         "reliability",
         "Reliability of the model's confidence",
-        calibration_line(calibration, simulated=simulated),
-        figure_of(traces, "Confidence", "Share that is right", xaxis=share, yaxis=share),
+        line,
+        figure_of(traces, "Confidence", share_of, xaxis=share, yaxis=share),
         Table.of("Reliability of the model's confidence", columns, rows),
     )
 

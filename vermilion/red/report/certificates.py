@@ -17,8 +17,9 @@ if TYPE_CHECKING:  # the terminal says these lines, and must not wait for SciPy
 CAPTIONS = {
     "source": "Agreement with the expert, by how the decision came about",
     "labels": "Agreement with the expert, by label",
+    "pairs": "Agreement with the expert, by pairs of a text and a label",
 }
-COLUMNS = ("Decisions", "Texts", "Audit answers", "Estimate", "At least", "At most")
+COUNTED = {"source": "Texts", "labels": "Texts", "pairs": "Pairs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ def _table(kind: str, groups: Sequence[GroupCertificate], *, simulated: bool) ->
     told = f"{CAPTIONS[kind]}{' (simulation)' * simulated}"
     if len(audited) > 1:
         told += f"; {'both' if len(audited) == 2 else f'all {len(audited)}'} bounds hold at once (Bonferroni)"
-    return Table.of(told, COLUMNS, rows)
+    columns = ("Decisions", COUNTED[kind], "Audit answers", "Estimate", "At least", "At most")
+    return Table.of(told, columns, rows)
 
 
 def acceptance_line(found: Acceptance, summary: Summary) -> str:
@@ -95,6 +97,13 @@ def acceptance_line(found: Acceptance, summary: Summary) -> str:
 def people_lines(found: Mapping[str, Any]) -> list[str]:
     """Return what people's answers prove, a sentence each, the most telling first."""
     level = wording.level(found["confidence"])
+    if found.get("measure") == "micro-F1":
+        return [
+            f"Micro-F1 of the labels, by people's answers, is at least {_bounds(found['agreement'], level)}.",
+            f"Of the labels given, people find right at least {_bounds(found['given'], level)}.",
+            f"Of the labels not given, people find none missing in at least {_bounds(found['left'], level)}.",
+            f"{found['note']}.",
+        ]
     lines = [
         f"Agreement with people is at least {_bounds(found['agreement'], level)}, by people's answers alone.",
     ]

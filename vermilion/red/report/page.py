@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from vermilion.red.report.scope import scope_section
 from vermilion.red.report.tables import (
     heads_table,
     key_figures,
-    label_rows,
     labels_line,
+    labels_table,
     repeat_tables,
     rounds_table,
 )
@@ -42,7 +43,12 @@ def render_report(data: ReportData) -> str:
     >>> "<title>Tickets: Vermilion report</title>" in page, "&lt;b&gt;" in page, "<b>" in page
     (True, True, False)
     """
-    return _environment().get_template("report.html.j2").render(_view(data))
+    return render("report.html.j2", data)
+
+
+def render(template: str, data: ReportData, own: Mapping[str, Any] | None = None) -> str:
+    """Return a report by a template; `own` are parts that take the place of those of every report."""
+    return _environment().get_template(template).render(_view(data, own or {}))
 
 
 @cache
@@ -59,30 +65,24 @@ def _environment() -> Environment:
     return own
 
 
-def _view(data: ReportData) -> dict[str, Any]:
+def _view(data: ReportData, own: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that the template shows; what does not apply is empty."""
-    summary = data.summary
-    round_charts = charts(data)
-    calibration = calibration_section(summary.calibration, simulated=summary.simulated)
-    worth = worth_section(summary)
-    drawn = [*round_charts, *(section.chart for section in (worth, calibration) if section)]
-    shared = assets()
+    summary, shared = data.summary, assets()
     view: dict[str, Any] = {
         "data": data,
         "headlines": wording.headlines(summary),
         "reasons": wording.stop_reasons(summary.stopped),
         "key_figures": key_figures(summary),
         "rounds": rounds_table(summary) if summary.rounds else None,
-        "charts": round_charts,
-        "figures": {chart.key: chart.figure for chart in drawn},
-        "calibration": calibration,
+        "charts": charts(data),
+        "calibration": calibration_section(summary.calibration, simulated=summary.simulated),
         "certificates": certificate_section(summary),
         "health": health_section(summary.health) if summary.health else None,
         "heads": heads_table(summary.heads_compared) if summary.heads_compared else None,
-        "worth": worth,
+        "worth": worth_section(summary),
         "trust": trust_section(summary.trust) if summary.trust else None,
         "scope": scope_section(summary, data.proposed),
-        "labels": label_rows(data.label_counts),
+        "labels": labels_table(data.label_counts) if data.label_counts else None,
         "labels_line": labels_line(data.label_counts),
         "repeat": repeat_tables(summary),
         "style": shared.style,
@@ -90,7 +90,12 @@ def _view(data: ReportData) -> dict[str, Any]:
         "plotly": shared.plotly,
         "policy": shared.policy,
     }
-    return view | {"sections": _sections(view)}
+    view |= own
+    drawn = [*view["charts"], *(view[name].chart for name in ("worth", "calibration") if view[name])]
+    return view | {
+        "figures": {chart.key: chart.figure for chart in drawn},
+        "sections": _sections(view),
+    }
 
 
 def _sections(view: dict[str, Any]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from vermilion.page.figures import Table
 from vermilion.red import wording
@@ -12,7 +13,7 @@ from vermilion.types import Source
 SOURCES: dict[Source, str] = {
     "given": "given: already labelled",
     "verified": "verified: the expert agreed with the model",
-    "corrected": "corrected: the expert chose another label",
+    "corrected": "corrected: the expert said otherwise",
     "auto": "auto: decided by the model",
     "none": "none: no label, the expert found none right",
     "out_of_scope": "out of scope: no label, the text looks foreign to all",
@@ -56,9 +57,11 @@ def _optional_columns(rounds: Sequence[RoundRecord], simulated: bool) -> list[tu
         name = "Agreement, random sample" + (" (simulation)" if simulated else "")
         columns.append((name, [percent_or_dash(r.agreement) for r in rounds]))
     if any(r.gold_agreement is not None for r in rounds):
-        columns.append(
-            ("Agreement with gold (simulation)", [percent_or_dash(r.gold_agreement) for r in rounds])
-        )
+        several = any(r.gold_f1 is not None for r in rounds)
+        name = "All labels of a text right, by gold" if several else "Agreement with gold"
+        columns.append((f"{name} (simulation)", [percent_or_dash(r.gold_agreement) for r in rounds]))
+    if any(r.gold_f1 is not None for r in rounds):
+        columns.append(("Micro-F1 by gold (simulation)", [percent_or_dash(r.gold_f1) for r in rounds]))
     if any(r.kappa is not None for r in rounds):
         columns.append(("Kappa", [or_dash(r.kappa) for r in rounds]))
     if any(r.cost_usd for r in rounds):
@@ -67,31 +70,48 @@ def _optional_columns(rounds: Sequence[RoundRecord], simulated: bool) -> list[tu
 
 
 def heads_table(trials: Sequence[HeadTrial]) -> Table:
-    """Return the heads that were tried, the best first; the chosen one is marked."""
-    ranked = sorted(trials, key=lambda trial: -trial.accuracy)
-    rows = tuple(
-        (
-            trial.head + (" (chosen)" if trial.chosen else ""),
-            ", ".join(f"{name} = {value}" for name, value in wording.flat(trial.params)) or "–",
-            f"{wording.percent(trial.accuracy)} ± {trial.accuracy_std * 100:.1f}",
-            or_dash(trial.log_loss),
-            wording.duration(trial.seconds),
-        )
-        for trial in ranked
-    )
-    columns = (("Head", False), ("Parameters", False), ("Accuracy", True), ("Log loss", True), ("Time", True))
+    """Return the heads that were tried, the best first; the chosen one is marked.
+
+    Where a text may have several labels there is no accuracy to tell of.
+    """
+    measured = any(isfinite(trial.accuracy) for trial in trials)
+    ranked = sorted(trials, key=lambda trial: -trial.accuracy if measured else trial.log_loss)
+    columns = [
+        ("Head", False, [trial.head + (" (chosen)" if trial.chosen else "") for trial in ranked]),
+        ("Parameters", False, [_parameters(trial) for trial in ranked]),
+        ("Accuracy", True, [_accuracy(trial) for trial in ranked] if measured else []),
+        ("Log loss", True, [or_dash(trial.log_loss) for trial in ranked]),
+        ("Time", True, [wording.duration(trial.seconds) for trial in ranked]),
+    ]
+    named = tuple((name, numeric) for name, numeric, cells in columns if cells)
+    rows = tuple(zip(*(cells for _, _, cells in columns if cells), strict=True))
     marked = next((place for place, trial in enumerate(ranked) if trial.chosen), None)
-    return Table("Heads tried by cross-validation on the labelled texts", columns, rows, marked)
+    return Table("Heads tried by cross-validation on the labelled texts", named, rows, marked)
 
 
-def label_rows(counts: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, str, int]]:
-    """Return (label, decided, share of the decided, labelled) for each label, most decided first."""
+def _parameters(trial: HeadTrial) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in wording.flat(trial.params)) or "–"
+
+
+def _accuracy(trial: HeadTrial) -> str:
+    return f"{wording.percent(trial.accuracy)} ± {trial.accuracy_std * 100:.1f}"
+
+
+def labels_table(counts: Sequence[tuple[str, int, int]]) -> Table:
+    """Return the texts of each label, most decided first."""
     total = sum(decided for _, decided, _ in counts)
     ranked = sorted(counts, key=lambda row: (-row[1], row[0]))
-    return [
-        (name, decided, wording.percent(decided / total if total else 0), labelled)
+    rows = [
+        (
+            name,
+            wording.count(decided),
+            wording.percent(decided / total if total else 0),
+            wording.count(labelled),
+        )
         for name, decided, labelled in ranked
     ]
+    columns = ("Label", "Texts decided", "Share", "Labelled texts given")
+    return Table.of("Texts by label, the most frequent first", columns, rows)
 
 
 def labels_line(counts: Sequence[tuple[str, int, int]]) -> str:
@@ -127,7 +147,7 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     """Return (name, value, remark) of the run's key figures; what does not apply is left out."""
     texts = wording.counted(summary.unique_texts, "different text") if summary.unique_texts else ""
     labelled = wording.counted(summary.labelled, "labelled text") + " given" if summary.labelled else ""
-    share = f"{wording.percent(summary.calls / summary.texts)} of the texts" if summary.calls else ""
+    share = _share_asked(summary) if summary.calls else ""
     asked = summary.expert != "none"
     return [
         ("Texts", wording.count(summary.texts), texts),
@@ -138,6 +158,12 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
         *([("Expert", summary.expert, "simulation" if summary.simulated else "")] if asked else []),
         ("Head", summary.head, f"on {summary.encoder}"),
     ]
+
+
+def _share_asked(summary: Summary) -> str:
+    """Say how much was asked; where a text may have several labels it is asked about more than once."""
+    share = summary.calls / summary.texts
+    return f"{share:.2f} a text" if summary.task else f"{wording.percent(share)} of the texts"
 
 
 def _cost_figures(summary: Summary) -> list[tuple[str, str, str]]:

@@ -61,7 +61,7 @@ def _constancy(trust: Trust) -> Table:
 
 def _counted(trust: Trust) -> list[tuple[str, Counted]]:
     possible = [
-        ("said none of these, though the right label was there", trust.none),
+        ("refused the right label, though it was there", trust.none),
         ("another answer to the very same question", trust.flips),
         ("another answer with the options in reverse", trust.order),
     ]
