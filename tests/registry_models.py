@@ -10,6 +10,8 @@ from vermilion.learn.flat import FlatHead
 from vermilion.types import Label
 from vermilion.world.models import SavedModel, save_model
 
+RULES = "before:\n- name: {name}\n  reason: the law\n  keywords: [stolen]\n  then: review\n"
+
 
 def make_model(folder: Path, seed: int = 0, labels: tuple[Label, ...] | None = None) -> Path:
     """Write a model folder whose content depends on the seed alone; return the folder."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from e2e.command import Ended, vermilion
-from registry_models import make_model
+from registry_models import RULES, make_model
 
 from vermilion.types import Label
 
@@ -87,11 +87,19 @@ def test_what_is_shown_of_a_version(tmp_path: Path) -> None:
 def test_what_differs_is_shown(tmp_path: Path) -> None:
     make_model(tmp_path / "one", 1)
     make_model(tmp_path / "two", 2, (Label("Refund", "money back"), Label("fee"), Label("[red]theft")))
-    (tmp_path / "rules.yaml").write_text("rules: []\n")
+    (tmp_path / "rules.yaml").write_text(RULES.format(name="theft"))
     models("add", "intent", "one")
     models("add", "intent", "two", "--rules", "rules.yaml")
     out = models("diff", "intent@1", "intent@2").out
-    for words in ("metrics.accuracy", "0.51", "0.52", "[red]theft", "loss", "label renamed", "+rules: []"):
+    for words in (
+        "metrics.accuracy",
+        "0.51",
+        "0.52",
+        "[red]theft",
+        "loss",
+        "label renamed",
+        "+- name: theft",
+    ):
         assert words in out
     assert told("diff", "intent@1", "intent@2")["labels"]["renamed"] == [["refund", "Refund"]]
     assert "no difference" in models("diff", "intent@1", "intent@1").out

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from registry_models import make_model
+from registry_models import RULES, make_model
 
 from vermilion.errors import ConflictError, InputError, ModelError, StoreError
 from vermilion.types import Label
@@ -108,13 +108,23 @@ def test_the_same_content_is_the_same_version(full: Registry, made: list[Path], 
 
 def test_rules_are_part_of_a_version(registry: Registry, made: list[Path], tmp_path: Path) -> None:
     rules = tmp_path / "mine.yaml"
-    rules.write_text("rules: []\n")
+    rules.write_text(RULES.format(name="theft"))
     bare, ruled = registry.add(NAME, made[0], by="ann"), registry.add(NAME, made[0], rules=rules, by="ann")
     assert (bare.number, ruled.number) == (1, 2)
-    assert (ruled.folder / "rules.yaml").read_text() == "rules: []\n"
+    assert (ruled.folder / "rules.yaml").read_text() == RULES.format(name="theft")
     assert (ruled.metadata["rules"] is None, bare.metadata["rules"] is None) == (False, True)
     registry.check(ruled)
     assert registry.add("copied", ruled.folder, by="ann").digest == ruled.digest
+
+
+def test_rules_that_the_model_cannot_follow_are_refused(
+    registry: Registry, made: list[Path], tmp_path: Path
+) -> None:
+    rules = tmp_path / "mine.yaml"
+    rules.write_text(RULES.format(name="theft").replace("review", "{label: thefts}"))
+    with pytest.raises(InputError, match=f"^{rules}, line .*thefts"):
+        registry.add(NAME, made[0], rules=rules, by="ann")
+    assert registry.versions() == []
 
 
 def test_a_run_and_a_version_it_was_made_from(full: Registry, tmp_path: Path) -> None:
@@ -455,7 +465,7 @@ def _log_and_fail(other: database.Database) -> None:
 def test_two_versions_compared(registry: Registry, tmp_path: Path) -> None:
     rules = [tmp_path / f"{number}.yaml" for number in (1, 2)]
     for number, path in enumerate(rules):
-        path.write_text(f"rules:\n- {number}\n")
+        path.write_text(RULES.format(name=f"rule{number}"))
     labels = (Label("Refund", "money back"), Label("fee", "costs"), Label("theft"))
     old = registry.add(NAME, make_model(tmp_path / "old"), rules=rules[0], by="ann")
     new = registry.add(NAME, make_model(tmp_path / "new", 2, labels), rules=rules[1], by="ann")
@@ -468,7 +478,7 @@ def test_two_versions_compared(registry: Registry, tmp_path: Path) -> None:
     assert changed["metrics.accuracy"] == (0.5, 0.52)
     assert changed["training"] == (f"{0:064x}", f"{2:064x}")
     assert "encoder.name" not in changed
-    assert {"-- 0", "+- 1"} <= set(found.rules)
+    assert {"-- name: rule0", "+- name: rule1"} <= set(found.rules)
     assert json.loads(json.dumps(found.as_dict()))["old"] == "intent@1"
     same = diff_versions(old, old)
     assert (same.changes, same.rules, same.labels) == ((), (), label_changes([], []))

@@ -101,7 +101,7 @@ class Registry:
         ModelError
             The folder is no model, or holds files that may run code.
         InputError
-            A name, the parent, `by` or `why` cannot be used.
+            A name, the parent, `by`, `why` or the rules cannot be used.
         StoreError
             There is no room; nothing was taken in.
         """
@@ -111,7 +111,7 @@ class Registry:
         above = None if parent is None else self.resolve(parent)
         contents = gather(folder, rules)
         with self._folders.locked(self._known):
-            digest = self._folders.put(contents, folder)
+            digest = self._folders.put(contents, folder, rules)
             told = facts(contents) | {"parent": _parent(folder, above), "why": why}
             with self._database.write() as connection:
                 number = _take_in(

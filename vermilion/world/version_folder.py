@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vermilion.errors import ModelError, StoreError
+from vermilion.errors import InputError, ModelError, StoreError
 from vermilion.world.home import PRIVATE
 from vermilion.world.models import load_model
+from vermilion.world.rules_file import read_rules
 from vermilion.world.version_contents import (
     AGAIN,
     MANIFEST,
+    RULES,
     Contents,
     compare,
     digest_of,
@@ -133,7 +135,7 @@ class VersionFolders:
             elif path.name.startswith(PENDING):
                 self.settle(path.name.removeprefix(PENDING), known)
 
-    def put(self, contents: Contents, source: Path) -> str:
+    def put(self, contents: Contents, source: Path, rules: Path | None = None) -> str:
         """Put a version in its place, whole and on the disk; call `settle` once the registry knows it.
 
         A folder of the same digest that is damaged gives way.
@@ -142,8 +144,8 @@ class VersionFolders:
         ----------
         contents : mapping of name to bytes
             As from `gather`.
-        source : Path
-            What messages call it.
+        source, rules : Path
+            What messages call the model, and its rules where they are not in it.
 
         Returns
         -------
@@ -154,6 +156,8 @@ class VersionFolders:
         ------
         ModelError
             It is no model that can be loaded.
+        InputError
+            Its rules cannot be used with it.
         StoreError
             The disk is full, or the folder cannot be written.
         """
@@ -165,7 +169,7 @@ class VersionFolders:
         try:
             with self._refusing():
                 _write_folder(fresh, {**contents, MANIFEST: told})
-            _check_loads(fresh, source)
+            _check_loads(fresh, source, rules or source / RULES)
             with self._refusing():
                 self.mark(digest)
                 self._take_away(digest)
@@ -197,7 +201,7 @@ class VersionFolders:
             (self._models / f"{PENDING}{digest}").unlink(missing_ok=True)
 
     def _take_away(self, digest: str) -> None:
-        if self.path(digest).exists():
+        if os.path.lexists(self.path(digest)):
             away = self._models / f"{AWAY}{uuid.uuid4().hex}"
             self.path(digest).rename(away)
             _remove(away)
@@ -214,12 +218,17 @@ class VersionFolders:
             ) from None
 
 
-def _check_loads(fresh: Path, source: Path) -> None:
+def _check_loads(fresh: Path, source: Path, rules: Path) -> None:
     """Check that what was written can be loaded; the line names what the user gave."""
     try:
-        load_model(fresh)
+        model = load_model(fresh)
+        if (fresh / RULES).exists():
+            read_rules(fresh / RULES, model.labels)
     except ModelError as error:
         raise ModelError(str(error).replace(str(fresh), str(source))) from None
+    except InputError as error:
+        where = error.where.replace(str(fresh / RULES), str(rules))
+        raise InputError(error.expected, error.found, where, error.cure) from None
 
 
 def _write_folder(folder: Path, contents: Contents) -> None:
