@@ -4,8 +4,8 @@
 
 No text, model or server: a canary is the counts that each second brings, some hundred requests of which hashing gives
 the challenger its share. They go to the judge that the service has, with its steps, margins and looks each second.
-Beside it, on the same counts, stand two rules that people use: roll back once the challenger's share of errors is over
-1.5 times the champion's, from 100 of its requests on; and a one-sided z-test at 5 %, looked at each second.
+Beside it, on the same counts, stand rules that people use: roll back once the challenger's share of errors is over 1.2,
+or 1.5, times the champion's, from 100 of its requests on; and a one-sided z-test at 5 %, looked at each second.
 
 Worlds: `steady`; `drift`, in which errors of both arms rise and fall threefold; `incident`, in which both arms fail ten
 times as often for five seconds; `users`, in which hashing goes by user, few users send most requests, and some meet far
@@ -25,12 +25,12 @@ import numpy as np
 from benchmarks.results import FOLDER, Results
 from vermilion.serve.evidence import Evidence, Seen
 from vermilion.serve.rollout import judge
-from vermilion.types import FloatArray
+from vermilion.types import BoolArray, FloatArray
 from vermilion.world.rollout import Limit, Plan, Rollout
 
 A_SECOND, MOST, RUNS = 100, 12_000, 500
 CHAMPION = 0.05
-TIMES, FROM = 1.5, 100
+FROM = 100
 Z = 1.6449
 USERS = 2000
 
@@ -118,14 +118,35 @@ def simulate(plan: str, world: str, share: float, runs: int, seed: int) -> dict[
         the median and mean of `requests`, and of the challenger's requests, until then; for the judge those to
         success, too, and the share of keys that the challenger had when it failed.
     """
-    found: dict[str, list[_End]] = {"judge": [], "static": [], "z-test": []}
+    found: dict[str, list[_End]] = {"judge": [], **{name: [] for name in RULES}}
     for run in range(runs):
         rng = np.random.default_rng([seed, run, list(WORLDS).index(world), round(1000 * share)])
-        stream = _Stream(WORLDS[world], share, rng)
-        found["judge"].append(judged(PLANS[plan], stream))
-        for name, rule in (("static", _static), ("z-test", _z_test)):
-            found[name].append(_by_rule(PLANS[plan], stream, rule))
+        canary = drawn(PLANS[plan], WORLDS[world], share, rng)
+        found["judge"].append(judged(PLANS[plan], canary))
+        for name, rule in RULES.items():
+            found[name].append(_by_rule(canary, rule))
     return {name: _figures(ends) for name, ends in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """What the looks of a canary find while nobody ends it.
+
+    Attributes
+    ----------
+    sums : ndarray of float, shape (looks, 4)
+        Requests and errors of the champion, then of the challenger, since the beginning.
+    shares : ndarray of float, shape (looks,)
+        Of the keys, the challenger's.
+    """
+
+    sums: FloatArray
+    shares: FloatArray
+
+    def end(self, look: int, state: str) -> _End:
+        """Return that it ended there."""
+        n, _, m, _ = self.sums[look]
+        return _End(state, int(n + m), int(m), float(self.shares[look]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,44 +157,41 @@ class _End:
     share: float
 
 
-class _Stream:
-    """The counts of each second, the same for each rule as long as the shares are: drawn once, split as asked."""
-
-    def __init__(self, world: World, share: float, rng: np.random.Generator) -> None:
-        self._world, self._share = world, share
-        self._uniform = rng.random((MOST, 2))
-        self._ends = np.cumsum(np.maximum(rng.poisson(A_SECOND, 2 * MOST // A_SECOND), 1))
-        self._place, self._rate = self._uniform[:, 0], np.ones(MOST)
-        if world.by_user:
-            weights = 1 / (np.arange(USERS) + 20.0)
-            users = rng.choice(USERS, MOST, p=weights / weights.sum())
-            self._place, self._rate = rng.random(USERS)[users], rng.gamma(1.0, 1.0, USERS)[users]
-
-    def second(self, number: int, share: float) -> FloatArray:
-        """Return requests and errors of the champion, then of the challenger."""
-        first, last = (0 if number == 0 else self._ends[number - 1]), min(self._ends[number], MOST)
-        if first >= MOST:
-            return np.zeros(4)
+def drawn(plan: Plan, world: World, share: float, rng: np.random.Generator) -> Canary:
+    """Draw a canary whose steps are taken after as many requests of each arm as the plan wants."""
+    place, rate, luck = rng.random(MOST), np.ones(MOST), rng.random(MOST)
+    if world.by_user:
+        weights = 1 / (np.arange(USERS) + 20.0)
+        users = rng.choice(USERS, MOST, p=weights / weights.sum())
+        place, rate = rng.random(USERS)[users], rng.gamma(1.0, 1.0, USERS)[users]
+    ends = np.cumsum(np.maximum(rng.poisson(A_SECOND, 2 * MOST // A_SECOND), 1))
+    sums, shares, began, step, first = [np.zeros(4)], [], np.zeros(4), 0, 0
+    for last in ends[ends <= MOST]:
         part = slice(first, last)
-        other = self._place[part] < share
-        rate = np.where(other & (first >= self._world.begins), self._share, CHAMPION)
-        bad = self._uniform[part, 1] < rate * self._rate[part] * self._world.factor(int(first))
-        return np.array([(~other).sum(), (bad & ~other).sum(), other.sum(), (bad & other).sum()], dtype=float)
+        other = place[part] < plan.shares[step]
+        own = np.where(other & (first >= world.begins), share, CHAMPION)
+        bad = luck[part] < own * rate[part] * world.factor(first)
+        counts = [(~other).sum(), (bad & ~other).sum(), other.sum(), (bad & other).sum()]
+        sums.append(sums[-1] + np.array(counts, dtype=np.float64))
+        shares.append(plan.shares[step])
+        if step + 1 < len(plan.shares) and (sums[-1] - began)[[0, 2]].min() >= plan.least[step]:
+            step, began = step + 1, sums[-1]
+        first = int(last)
+    return Canary(np.array(sums[1:]), np.array(shares))
 
 
-def judged(plan: Plan, stream: _Stream) -> _End:
+def judged(plan: Plan, canary: Canary) -> _End:
     """Return what the service's judge does with a canary."""
     rollout = Rollout(1, "simulated", "canary", 1, 2, plan, "epoch")
-    evidence, sums, number = Evidence.none(rollout), np.zeros(4), 0
-    while sums[0] + sums[2] < MOST:
-        sums += stream.second(number, rollout.share)
-        number += 1
+    evidence = Evidence.none(rollout)
+    for look, sums in enumerate(canary.sums):
+        assert rollout.share == canary.shares[look]
         evidence, verdict = judge(rollout, evidence, _seen(sums))
         if verdict.action == "advance":
             rollout = replace(rollout, step=rollout.step + 1)
         elif verdict.action != "wait":
-            return _End(verdict.action, int(sums[0] + sums[2]), int(sums[2]), rollout.share)
-    return _End("inconclusive", MOST, int(sums[2]), rollout.share)
+            return canary.end(look, verdict.action)
+    return canary.end(len(canary.sums) - 1, "inconclusive")
 
 
 def _seen(sums: FloatArray) -> Seen:
@@ -189,30 +207,29 @@ def _seen(sums: FloatArray) -> Seen:
     )
 
 
-def _static(sums: FloatArray) -> bool:
-    n, bad, m, wrong = sums
-    return bool(m >= FROM and n > 0 and wrong / m > TIMES * bad / n)
+def _static(times: float) -> Callable[[FloatArray], BoolArray]:
+    def rule(sums: FloatArray) -> BoolArray:
+        n, bad, m, wrong = sums.T
+        return np.asarray((m >= FROM) & (wrong * n > times * bad * m))
+
+    return rule
 
 
-def _z_test(sums: FloatArray) -> bool:
-    n, bad, m, wrong = sums
-    if m < 30 or n < 30 or bad + wrong == 0:
-        return False
+def _z_test(sums: FloatArray) -> BoolArray:
+    n, bad, m, wrong = sums.T
+    n, m = np.maximum(n, 1), np.maximum(m, 1)
     pooled = (bad + wrong) / (n + m)
-    return bool(wrong / m - bad / n > Z * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    return np.asarray((np.minimum(n, m) >= 30) & (wrong / m - bad / n > Z * spread))
 
 
-def _by_rule(plan: Plan, stream: _Stream, rule: Callable[[FloatArray], bool]) -> _End:
-    """Return what a rule does that only rolls back; steps are taken after as many requests as the judge wants."""
-    sums, began, step, number = np.zeros(4), np.zeros(4), 0, 0
-    while sums[0] + sums[2] < MOST:
-        sums += stream.second(number, plan.shares[step])
-        number += 1
-        if rule(sums):
-            return _End("failed", int(sums[0] + sums[2]), int(sums[2]), plan.shares[step])
-        if step + 1 < len(plan.shares) and (sums - began)[[0, 2]].min() >= plan.least[step]:
-            step, began = step + 1, sums.copy()
-    return _End("inconclusive", MOST, int(sums[2]), plan.shares[step])
+RULES = {"static 1.2": _static(1.2), "static 1.5": _static(1.5), "z-test": _z_test}
+
+
+def _by_rule(canary: Canary, rule: Callable[[FloatArray], BoolArray]) -> _End:
+    """Return what a rule does that only rolls back."""
+    reached = np.flatnonzero(rule(canary.sums))
+    return canary.end(int(reached[0]), "failed") if len(reached) else canary.end(-1, "inconclusive")
 
 
 def _figures(ends: list[_End]) -> dict[str, Any]:
@@ -242,6 +259,5 @@ def told(condition: dict[str, Any], found: dict[str, Any]) -> str:
         if own[state]:
             (requests, mean), (challenger, _) = own[f"{state}_requests"], own[f"{state}_challenger"]
             line += f"; median {requests:,.0f} requests {word} (mean {mean:,.0f}), {challenger:,.0f} the challenger's"
-    return (
-        line + f"; static threshold {found['static']['failed']:.1%}, z-test {found['z-test']['failed']:.1%}"
-    )
+    others = ", ".join(f"{name} {found[name]['failed']:.1%}" for name in RULES)
+    return f"{line}; taken back by other rules: {others}"

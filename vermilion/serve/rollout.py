@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -69,6 +69,8 @@ def judge(rollout: Rollout, evidence: Evidence, seen: Seen) -> tuple[Evidence, V
     evidence = evidence.grown(rollout, seen)
     for look in (_gross, _JUDGES[rollout.kind], _over):
         if verdict := look(rollout, evidence, seen):
+            if verdict.action == "advance":
+                evidence = replace(evidence, step=rollout.step + 1, began=seen.requests())
             return evidence, verdict
     return evidence, Verdict("wait", "")
 
