@@ -172,6 +172,8 @@ class Guard:
         if wait:
             raise _too_often(wait, "too many keys that open nothing came from there")
         if id_of(token):
+            # After this wait a look that need not be made was made since the key came.
+            await asyncio.sleep(1.1 * HURRY_SECONDS)
             with suppress(VermilionError):  # then the copy has to do
                 await asyncio.to_thread(self._keys.refresh, HURRY_SECONDS)
             if key := self._keys.find(token):
