@@ -18,6 +18,8 @@ from vermilion.page.shell import assets, environment
 
 # Colours by role, with a symbol each, so that nobody has to tell them by colour alone.
 ROLES = ("accent", "blue", "auto", "review", "none", "given", "out_of_scope")
+# No figure passes 1; a mark at it is still shown whole.
+SHARES: dict[str, Any] = {"autorangeoptions": {"clipmax": 1.02}}
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star")
 
 
@@ -80,7 +82,7 @@ def shots_chart(found: Comparison) -> Chart | None:
         "shots",
         title,
         f"A linear probe that knows few {curve.example}s; bars are intervals over folds. {leader}",
-        figure_of(traces, few.capitalize(), curve.figure, xaxis=axis, yaxis={"tickformat": style}),
+        figure_of(traces, few.capitalize(), curve.figure, xaxis=axis, yaxis={"tickformat": style, **SHARES}),
         Table.of(title, columns, rows),
     )
 
@@ -140,7 +142,7 @@ def speed_chart(rows: Sequence[Row], sheet: Sheet) -> Chart:
         )
     fastest = max(rows, key=lambda row: row.speed)
     table = [(row.name, figure(row.figures[key]), rate(row.speed)) for row in rows]
-    axes = {"xaxis": {"type": "log", "dtick": 1}, "yaxis": {"tickformat": style}}
+    axes = {"xaxis": {"type": "log", "dtick": 1}, "yaxis": {"tickformat": style, **SHARES}}
     return Chart(
         "speed",
         f"{title} by speed",
