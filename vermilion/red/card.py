@@ -69,8 +69,9 @@ def _plain(text: str) -> str:
 
 
 def _purpose(summary: Summary) -> str:
+    many = "any number" if summary.task else "one"
     return (
-        f"It gives a text one of {wording.counted(summary.labels, 'label')}, with a confidence. It was learned "
+        f"It gives a text {many} of {wording.counted(summary.labels, 'label')}, with a confidence. It was learned "
         f"from {wording.counted(summary.labelled, 'labelled text')} and from the answers to "
         f"{wording.counted(summary.calls, 'question')} about a pool of {wording.counted(summary.texts, 'text')}."
     )
