@@ -3,6 +3,8 @@
     python examples/tag_documents.py
 
 Each tag has a threshold of its own, chosen on texts held out. The rows that come out go into the index as they are.
+A tag can be given only where some tagged document has it, so few tags with many documents each are worth more than many
+with one: see docs/recipes.md.
 """
 
 from __future__ import annotations
