@@ -120,7 +120,7 @@ class Running:
     def __enter__(self) -> Self:
         argv = [sys.executable, "-c", RUN, "serve", self.model, "--home", str(self.home.folder)]
         self.log = self.home.folder / "serve.log"
-        with self.log.open("ab") as log:
+        with self.log.open("wb") as log:  # else the line of an earlier start would be found
             self.process = subprocess.Popen(
                 [*argv, "--port", "0", *self.options],
                 stderr=log,

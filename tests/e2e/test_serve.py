@@ -118,7 +118,7 @@ def test_swaps_under_load_lose_no_request_and_no_label_is_of_another_version(
         for swap in range(SWAPS):
             number = 2 - swap % 2
             promote(named, number)
-            wait_for(f"swap {swap}", lambda number=number: version(running.url, key) == number)  # type: ignore[misc]
+            wait_for(f"swap {swap}", lambda number=number: version(running.url, key) == number)
         wait_for("answers", more(load, 10))
     assert (load.refusals, load.failures) == ([], [])
     seen = {one["model"]["version"] for one in load.answers}

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from vermilion.errors import InputError, JournalError, UnknownDecisionError, VermilionError
 from vermilion.serve.batching import ClosingError, FullError, GoneError, Job, LateError
+from vermilion.serve.failure import trace
 from vermilion.serve.live import Live, Snapshot, facts
 from vermilion.serve.reading import Reader, RequestError
 from vermilion.serve.service_metrics import CONTENT_TYPE, Metrics
@@ -171,8 +172,8 @@ class Endpoints:
             reasons.append(f"a prediction takes longer than {PROBE_SECONDS:g} s")
         except ClosingError:
             reasons.append("the service is being shut down")
-        except Exception:
-            logger.exception("the prediction of /readyz failed")
+        except Exception as error:
+            logger.error("the prediction of /readyz failed: %s", trace(error))
             reasons.append("a prediction failed; see the server's log")
         try:
             await asyncio.to_thread(service.recordable)
@@ -198,8 +199,8 @@ def told(handler: Handler, path: str, metrics: Metrics) -> Handler:
             response = problem(error, request_id)
         except GoneError:
             response = Response(status_code=499)  # which nobody reads
-        except Exception:
-            logger.exception("request %s failed", request_id)
+        except Exception as error:
+            logger.error("request %s failed: %s", request_id, trace(error))
             response = problem(
                 RequestError(500, "something went wrong; the log knows the request's id"), request_id
             )

@@ -11,6 +11,7 @@ from typing import Any
 from vermilion.serve.arms import OTHER, Arms, disagreement
 from vermilion.serve.batching import Piece
 from vermilion.serve.decision import BY_MODEL, Decision, words
+from vermilion.serve.failure import trace
 from vermilion.serve.live import Served, Snapshot
 from vermilion.serve.rules import Decided, Ruling
 from vermilion.types import FloatArray
@@ -57,8 +58,10 @@ class Engine:
         for (served, other), some in groups.items():
             try:
                 self._group(served, other, some)
-            except Exception:
-                logger.exception("a batch of %d pieces failed; each is tried alone", len(some))
+            except Exception as error:
+                logger.error(
+                    "a batch of %d requests failed; each is tried alone: %s", len(some), trace(error)
+                )
                 for piece in some:
                     self._alone(piece)
 
@@ -93,8 +96,8 @@ class Engine:
             return nothing
         try:
             return batch.decide(other, 1)
-        except Exception:
-            logger.exception("%s, which is only compared, failed", other.address)
+        except Exception as error:
+            logger.error("%s, which is only compared, failed: %s", other.address, trace(error))
             for piece in pieces:
                 self._arms.failed(piece.job, OTHER[piece.job.arm])
             return nothing
@@ -105,7 +108,7 @@ class Engine:
         try:
             self._group(served, other, [piece])
         except Exception as error:
-            logger.exception("request %s failed", job.request)
+            logger.error("request %s failed at %s: %s", job.request, served.address, trace(error))
             self._arms.failed(job, job.arm)
             if job.arm == "challenger" and job.snapshot is not None and not job.decisions:
                 # What is only being tried must not cost anybody an answer.

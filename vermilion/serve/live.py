@@ -226,15 +226,19 @@ class Live:
 
 
 def _refuse_another_kind(now: Served, fresh: Snapshot) -> None:
-    """Refuse what the clients of now could not ask: pairs where there were texts, or the other way round."""
+    """Refuse what the clients of now would not understand, or could not ask."""
     for one in (fresh.champion, fresh.challenger):
-        if one is not None and one.pairs != now.pairs:
-            kinds = ("pairs of texts", "single texts")
-            expected, found = kinds if now.pairs else kinds[::-1]
+        if one is not None and _kind(one) != _kind(now):
             raise ModelError(
-                f"{one.address}: expected a model of {expected}, as {now.address} is, found one of {found};"
+                f"{one.address}: expected a model of {_kind(now)}, as {now.address} is, found one of {_kind(one)};"
                 " serve it under a name of its own"
             )
+
+
+def _kind(served: Served) -> str:
+    several = served.model.task == "multi-label"
+    texts = "pairs of texts" if served.pairs else "single texts"
+    return f"{texts} with {'several labels' if several else 'one label'} each"
 
 
 def facts(served: Served) -> dict[str, Any]:
