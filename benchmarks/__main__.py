@@ -18,6 +18,7 @@ NAMES = {
     "out-of-scope": "texts that no label fits, alone and in a run's pool",
     "pairs": "a model of pairs of texts beside the cosine of their vectors",
     "imbalance": "rare labels: what each method makes of them, and whether auto finds the best",
+    "hierarchy": "labels under others: where texts are placed, and how often rightly",
     "multi-label": "several labels a text: thresholds for each, and what questions gain",
     "guarantees": "do certificates keep their promise, in simulated runs",
     "service": "requests a second and latencies of the service, beside other ways to serve",

@@ -349,6 +349,7 @@ def test_the_command_prints_json_and_exits_with_one_line_where_it_cannot(tmp_pat
     said = CliRunner().invoke(cli.app, ["evaluate", str(tmp_path / "model"), test, "--json"])
     assert said.exit_code == 0, said.output
     assert set(json.loads(said.stdout)["accuracy"]) == {"value", "lower", "upper"}
+    assert "Only 2 texts" in said.stderr
     shown = CliRunner().invoke(cli.app, ["evaluate", str(tmp_path / "model"), test])
     assert "f1_macro" in shown.stdout
     wrong = write(tmp_path / "wrong.jsonl", [{"text": "loan", "label": "loan"}])

@@ -470,6 +470,8 @@ def evaluate(
     if as_json:
         import json
 
+        for note in result.evaluation.notes:
+            err.print(note, markup=False)
         sys.stdout.write(json.dumps(result.evaluation.figures(), indent=1, ensure_ascii=False) + "\n")
         return
     _show_evaluation(result.evaluation)

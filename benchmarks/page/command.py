@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import guarantees, new_labels, out_of_scope, service, speed, tables, tasks, worst
+from benchmarks.page import (
+    guarantees,
+    new_labels,
+    out_of_scope,
+    rollout,
+    service,
+    speed,
+    tables,
+    tasks,
+    worst,
+)
 from benchmarks.page.goals import Goal, State, goals
 from benchmarks.page.measured import FILES, Contest, Measured, contests
 from benchmarks.page.plots import plot
@@ -32,7 +42,9 @@ COMMANDS = {
     "several_labels": "python -m benchmarks multi-label DATA_FOLDER",
     "pairs": "python -m benchmarks pairs DATA_FOLDER",
     "rare_labels": "python -m benchmarks imbalance DATA_FOLDER",
+    "hierarchy": "python -m benchmarks hierarchy",
     "service": "python -m benchmarks service DATA_FOLDER",
+    "rollout": "python -m benchmarks rollout",
 }
 INTRODUCTION = """\
 # Benchmarks
@@ -126,7 +138,9 @@ def page(measured: Measured, notes: str) -> str:
         f"## Several labels a text\n\n{_task('several_labels', measured.several_labels, tasks.several_labels)}",
         f"## Pairs of texts\n\n{_task('pairs', measured.pairs, tasks.pairs)}",
         f"## Rare labels\n\n{_task('rare_labels', measured.rare_labels, tasks.rare_labels)}",
+        f"## Labels that stand under others\n\n{_task('hierarchy', measured.hierarchy, tasks.hierarchy)}",
         f"## The service under load\n\n{_task('service', measured.service, service.service)}",
+        f"## Canaries\n\n{_task('rollout', measured.rollout, rollout.rollout)}",
         *(f"## {name}\n\n{text}" for name, text in by_hand.items()),
         f"## {SHORT}\n\n{short}",
         f"## Machine, versions, seeds\n\n{provenance(measured)}",

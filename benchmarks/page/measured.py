@@ -28,7 +28,9 @@ FILES = {
     "several_labels": "multi-label.jsonl",
     "pairs": "pairs.jsonl",
     "rare_labels": "imbalance.jsonl",
+    "hierarchy": "hierarchy.jsonl",
     "service": "service.jsonl",
+    "rollout": "rollout.jsonl",
 }
 
 
@@ -48,7 +50,9 @@ class Measured:
     several_labels: Sequence[Row] = ()
     pairs: Sequence[Row] = ()
     rare_labels: Sequence[Row] = ()
+    hierarchy: Sequence[Row] = ()
     service: Sequence[Row] = ()
+    rollout: Sequence[Row] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Measured:
