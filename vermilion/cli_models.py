@@ -322,6 +322,32 @@ def verify(
     )
 
 
+@app.command()
+def mirror(
+    name: Name,
+    mlflow: Annotated[str, typer.Option("--mlflow", help="MLflow's server, as http://127.0.0.1:5000.")],
+    home: HomeFolder = None,
+    database: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the versions of NAME to MLflow: metrics, files, aliases; needs the extra mlflow."""
+    from dataclasses import asdict
+
+    from vermilion.world.mlflow_mirror import mirror as mirror_versions
+
+    with _open(home, database) as registry:
+        registry.known(name)
+        found, aliases = registry.versions(name), registry.aliases(name)
+        for version in found:
+            registry.check(version)
+        done = mirror_versions(name, found, aliases, mlflow)
+    if as_json:
+        _print_json(asdict(done))
+        return
+    rows = [[one, number, "added" if one in done.added else ""] for one, number in done.versions.items()]
+    show_table(out, "", [("version", False), ("in MLflow", True), ("", False)], rows)
+
+
 def _open(home: Path | None, database: str | None) -> Registry:
     from vermilion.world.registry import Registry
 

@@ -87,7 +87,7 @@ def check_alias(alias: str) -> str:
 def _check_word(word: str, what: str) -> str:
     if not _WORD.fullmatch(word):
         cure = "begin with a letter or digit"
-        raise InputError(f"{what} of at most 100 letters, digits, . _ -", f"{word!r:.120}", what, cure)
+        raise InputError("at most 100 letters, digits, . _ -", f"{word!r:.120}", what, cure)
     return word
 
 
