@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from vermilion.serve.decision import Decision
 from vermilion.serve.live import Served, Snapshot
@@ -82,6 +83,7 @@ class Job:
     differs: list[Disagreement] = field(default_factory=list)
     seconds: float = 0.0
     dropped: Exception | None = None
+    watch: asyncio.Future[Any] | None = None
 
     def route(self, snapshot: Snapshot) -> tuple[Served, Served | None]:
         """Return who answers and who is compared: settled once, so that one version answers all texts of a request."""

@@ -32,6 +32,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 # A look that all works is good for so long: anybody may ask for it.
 READY_SECONDS, PROBE_SECONDS = 1.0, 5.0
 AGAIN_SECONDS = 5
+# Most requests are answered before this, and need nobody to look whether their client is still there.
+WATCH_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +77,22 @@ class Endpoints:
 
     async def classify(self, request: Request) -> Response:
         """Classify texts."""
-        asked: Asked = self._read(await request.body()).asked()
-        state = request.scope["state"]
+        asked: Asked = self._read(await _body(request)).asked()
+        state, loop = request.scope["state"], asyncio.get_running_loop()
         job = Job(
             texts=asked.texts,
             shown=asked.top_k,
             routing=asked.routing_key or state["request_id"],
-            done=asyncio.get_running_loop().create_future(),
+            done=loop.create_future(),
             deadline=time.monotonic() + self._service.deadline,
             key=state["key"].id,
             request=state["request_id"],
         )
-        watch = asyncio.ensure_future(request.receive())
-        watch.add_done_callback(lambda _: _gone(job))
-        await self._answered(job)
+        watch = loop.call_later(WATCH_SECONDS, _watch, request, job)
+        try:
+            await self._answered(job)
+        finally:
+            watch.cancel()
         assert job.served is not None
         results = [
             decision.answer(item, asked.top_k)
@@ -120,7 +124,7 @@ class Endpoints:
 
     async def feedback(self, request: Request) -> Response:
         """Take the right label of a decision; it is on the disk before this answers."""
-        told: LabelFeedback | LabelsFeedback = self._read_feedback(await request.body())
+        told: LabelFeedback | LabelsFeedback = self._read_feedback(await _body(request))
         key = request.scope["state"]["key"].id
         add = self._service.feedback.add
         try:
@@ -240,6 +244,23 @@ def _served(snapshot: Snapshot) -> dict[str, Any]:
             "started_at": running.started_at,
         }
     return {"models": models, "rollout": rollout}
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, which the guard gives as one piece; Starlette's way to it costs as much as reading the JSON."""
+    message = await request.receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        message = await request.receive()
+        body += message.get("body", b"")
+    return body
+
+
+def _watch(request: Request, job: Job) -> None:
+    """Learn when the client of a job hangs up."""
+    watch = asyncio.ensure_future(request.receive())
+    job.watch = watch  # the loop itself holds tasks weakly
+    watch.add_done_callback(lambda _: _gone(job))
 
 
 def _gone(job: Job) -> None:
