@@ -8,8 +8,9 @@ Beside it, on the same counts, stand rules that people use: roll back once the c
 or 1.5, times the champion's, from 100 of its requests on; and a one-sided z-test at 5 %, looked at each second.
 
 Worlds: `steady`; `drift`, in which errors of both arms rise and fall threefold; `incident`, in which both arms fail ten
-times as often for five seconds; `users`, in which hashing goes by user, few users send most requests, and some meet far
-more errors than others; `late`, in which the challenger is as good as the champion for 3,000 requests.
+times as often for five seconds; `users`, in which hashing goes by user, and some of the 2,000 send more requests and
+meet more errors than others; `few users`, in which there are only 50; `late`, in which the challenger is as good as the
+champion for 3,000 requests.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ A_SECOND, MOST, RUNS = 100, 12_000, 500
 CHAMPION = 0.05
 FROM = 100
 Z = 1.6449
-USERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,22 @@ class World:
         Of the number of requests so far, what both arms' shares of errors are multiplied by.
     begins : int
         After so many requests the challenger gets its own share of errors; until then it has the champion's.
-    by_user : bool
-        Whether a user always meets the same arm.
+    users : int
+        Where not 0, so many send all requests, each always meets the same arm, and has errors of his own.
     """
 
     factor: Callable[[int], float] = lambda _: 1.0
     begins: int = 0
-    by_user: bool = False
+    users: int = 0
 
 
 WORLDS = {
     "steady": World(),
     "drift": World(lambda n: 1.0 + 0.5 * np.sin(2 * np.pi * n / 3000)),
     "incident": World(lambda n: 10.0 if 2000 <= n < 2500 else 1.0),
-    "users": World(by_user=True),
+    "users": World(users=2000),
     "late": World(begins=3000),
+    "few users": World(users=50),
 }
 # World, and the challenger's share of errors; the champion's is 5 %.
 CONDITIONS = (
@@ -67,6 +68,7 @@ CONDITIONS = (
     *((world, share) for world in ("drift", "incident") for share in (0.05, 0.10)),
     ("users", 0.05),
     ("late", 0.10),
+    ("few users", 0.05),
 )
 STEPS = Plan(limits={"error": Limit(0.02), "slow": Limit(0.05), "wrong": Limit(0.05, needed=False)})
 PLANS = {
@@ -160,10 +162,10 @@ class _End:
 def drawn(plan: Plan, world: World, share: float, rng: np.random.Generator) -> Canary:
     """Draw a canary whose steps are taken after as many requests of each arm as the plan wants."""
     place, rate, luck = rng.random(MOST), np.ones(MOST), rng.random(MOST)
-    if world.by_user:
-        weights = 1 / (np.arange(USERS) + 20.0)
-        users = rng.choice(USERS, MOST, p=weights / weights.sum())
-        place, rate = rng.random(USERS)[users], rng.gamma(1.0, 1.0, USERS)[users]
+    if world.users:
+        weights = 1 / (np.arange(world.users) + 20.0)
+        users = rng.choice(world.users, MOST, p=weights / weights.sum())
+        place, rate = rng.random(world.users)[users], rng.gamma(1.0, 1.0, world.users)[users]
     ends = np.cumsum(np.maximum(rng.poisson(A_SECOND, 2 * MOST // A_SECOND), 1))
     sums, shares, began, step, first = [np.zeros(4)], [], np.zeros(4), 0, 0
     for last in ends[ends <= MOST]:
