@@ -20,6 +20,7 @@ from rich.console import Console
 from vermilion import (
     __version__,
     cli_encoders,
+    cli_export,
     cli_incident,
     cli_keys,
     cli_models,
@@ -55,6 +56,7 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_incident.app, name="incident")
 app.add_typer(cli_rules.app, name="rules")
+app.command()(cli_export.export)
 app.add_typer(cli_rollout.app, name="rollout")
 app.command()(cli_serve.serve)
 out = Console(highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vermilion.cli_home import AsJson, DatabaseUrl, HomeFolder, open_home
+from vermilion.cli_home import AsJson, DatabaseUrl, HomeFolder, load_predictor
 from vermilion.errors import InputError
 from vermilion.screen import show_table
 
@@ -46,7 +46,7 @@ def run_tests(
     from vermilion.serve.rules import load_rules
     from vermilion.serve.rules_trial import try_rules
 
-    predictor = None if model is None else _predictor(model, home, database)
+    predictor = None if model is None else load_predictor(model, home, database)
     loaded = load_rules(rules, _labels(predictor, labels))
     trials = try_rules(loaded, None if predictor is None else _model(predictor))
     if as_json:
@@ -73,7 +73,7 @@ def show_rules(
     from vermilion.serve.rules import load_rules
     from vermilion.world.rules_file import read_rules
 
-    known = _labels(None if model is None else _predictor(model, home, database), labels)
+    known = _labels(None if model is None else load_predictor(model, home, database), labels)
     book = read_rules(rules) if known is None else load_rules(rules, known).book
     stages = [("before", rule) for rule in book.before] + [("after", rule) for rule in book.after]
     if as_json:
@@ -179,18 +179,6 @@ def _rule_row(stage: str, rule: WrittenRule) -> dict[str, Any]:
         "tests": len(rule.tests),
         "line": rule.line,
     }
-
-
-def _predictor(model: str, home: Path | None, database: str | None) -> Predictor:
-    """Load a model from its folder, or from the registry where there is no such folder."""
-    from vermilion.world.predictor import Predictor
-    from vermilion.world.registry import Registry
-
-    if Path(model).exists() or "/" in model:
-        return Predictor.load(Path(model))
-    with Registry.open(open_home(home, database)) as registry:
-        version = registry.resolve(model)
-        return Predictor.of(registry.load(version), where=model)
 
 
 def _labels(predictor: Predictor | None, labels: str | None) -> Sequence[Label] | None:

@@ -44,9 +44,15 @@ def _shown(value: object) -> object:
 
 
 @cache
+def page_style() -> str:
+    """Return the style that all pages share."""
+    return environment("vermilion.page").get_template("page.css.j2").render()
+
+
+@cache
 def assets() -> Assets:
     """Return what every page carries with it, about 2 MB: nearly all of it plotly, compressed."""
-    style = environment("vermilion.page").get_template("page.css.j2").render()
+    style = page_style()
     script = files("vermilion.page").joinpath("templates/page.js").read_text("utf-8")
     plotly = files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
     # Without a time stamp the same run gives the same bytes.
@@ -58,9 +64,9 @@ def _policy(style: str, script: str, plotly: bytes) -> str:
     """Return the content security policy: this style, these two scripts, and nothing from anywhere."""
     rules = {
         "default-src": "'none'",
-        "script-src": f"{_digest(script.encode())} {_digest(plotly)}",
+        "script-src": f"{policy_digest(script.encode())} {policy_digest(plotly)}",
         # plotly adds its rules, one by one, to a style element that it makes empty.
-        "style-src": f"{_digest(style.encode())} {_digest(b'')}",
+        "style-src": f"{policy_digest(style.encode())} {policy_digest(b'')}",
         "img-src": "data:",
         "base-uri": "'none'",
         "form-action": "'none'",
@@ -68,5 +74,6 @@ def _policy(style: str, script: str, plotly: bytes) -> str:
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-def _digest(content: bytes) -> str:
+def policy_digest(content: bytes) -> str:
+    """Return how a content security policy names the one content that it lets through."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"
