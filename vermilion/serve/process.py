@@ -39,6 +39,8 @@ LOOK_SECONDS = 0.1
 RETRY_SECONDS, MOST_RETRY_SECONDS = 0.5, 15.0
 # So long a worker finishes what it took once its parent is gone, and once it was told to end.
 ORPHAN_SECONDS, GRACE_SECONDS = 1.0, 30
+# So long a worker may take to come up when all are replaced, by SIGHUP.
+START_SECONDS = 120
 BACKLOG = 2048
 LOG = {
     "version": 1,
@@ -75,7 +77,12 @@ def serve(settings: ServeSettings, ready: Callable[[str], None]) -> int:
     """
     check_model(settings)
     with Keys.open(settings.home) as keys:
-        warning = check_exposure(settings.host, has_keys=bool(keys.all()), tls=False)
+        known = len(keys.all())
+    warning = check_exposure(settings.host, has_keys=known > 0, tls=False)
+    if settings.keys and not known:
+        warning = (
+            "no key yet, so nobody is answered; make one: vermilion keys create --label NAME --scope classify"
+        )
     config = _config(settings)
     if warning:
         logger.warning("%s", warning)
@@ -107,6 +114,7 @@ def _config(settings: ServeSettings) -> Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=START_SECONDS,
         backlog=BACKLOG,
     )
 

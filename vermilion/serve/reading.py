@@ -167,6 +167,13 @@ def _problem(error: ErrorDetails) -> str:
         )
     if kind in ("string_too_short", "too_short"):
         return "is empty; give at least one" if kind == "too_short" else "is empty; leave it out"
+    if kind in ("less_than_equal", "greater_than_equal"):
+        bound = (
+            f"at most {error['ctx']['le']:,}"
+            if kind == "less_than_equal"
+            else f"at least {error['ctx']['ge']:,}"
+        )
+        return f"expected {bound}, found " + f"{found:,}"[:30]
     if kind in EXPECTED:
         wanted = EXPECTED[kind]
         if kind == "string_type" and error["loc"][-1] == PLAIN:

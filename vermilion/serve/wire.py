@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from vermilion.learn.candidates import SHOWN_CANDIDATES
 from vermilion.serve.settings import MOST_CHARACTERS, MOST_NAME, MOST_TEXTS
@@ -35,6 +35,11 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=MOST_NAME), _in
 LabelName = Annotated[
     str, StringConstraints(min_length=1, max_length=LONGEST_LABEL), _in_schema(LONGEST_LABEL, "\0")
 ]
+
+
+def _whole(value: object) -> object:
+    """Return 5 for 5.0, which is the same number in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Strict(BaseModel):
@@ -78,9 +83,9 @@ class Asked:
 
 
 class _Asking(Strict):
-    top_k: Annotated[int, Field(ge=1, le=1000, description="Most candidates of each text.")] = (
-        SHOWN_CANDIDATES
-    )
+    top_k: Annotated[
+        int, Field(ge=1, le=1000, description="Most candidates of each text."), BeforeValidator(_whole)
+    ] = SHOWN_CANDIDATES
     routing_key: Annotated[
         Name | None, Field(description="While a rollout runs: the same key, the same version.")
     ] = None

@@ -14,6 +14,7 @@ from vermilion.errors import JournalError
 from vermilion.serve.arms import Arms
 from vermilion.serve.batching import FullError, GoneError, Job, LateError, Piece, Queue
 from vermilion.serve.engine import Engine
+from vermilion.serve.failure import trace
 from vermilion.serve.service_metrics import Metrics
 from vermilion.world.database import now
 
@@ -92,13 +93,20 @@ class Worker:
 
     def _work(self) -> None:
         while pieces := self.queue.take(self._batch):
-            began = time.monotonic()
-            self._parts.engine.answer(pieces)
-            seconds, texts = time.monotonic() - began, sum(len(piece.texts) for piece in pieces)
-            self.queue.note(texts, seconds)
-            self._hand_on(pieces)
-            self._parts.metrics.batch(texts, seconds, self.queue.waiting)
+            try:
+                self._answer(pieces)
+            except Exception as error:  # a thread that ends would leave everybody waiting
+                logger.error("a batch failed: %s", trace(error))
+                self._fail([piece.job for piece in pieces], error)
         self._finished.put(None)
+
+    def _answer(self, pieces: Sequence[Piece]) -> None:
+        began = time.monotonic()
+        self._parts.engine.answer(pieces)
+        seconds, texts = time.monotonic() - began, sum(len(piece.texts) for piece in pieces)
+        self.queue.note(texts, seconds)
+        self._hand_on(pieces)
+        self._parts.metrics.batch(texts, seconds, self.queue.waiting)
 
     def _hand_on(self, pieces: Sequence[Piece]) -> None:
         jobs = [piece.job for piece in pieces]
@@ -111,20 +119,28 @@ class Worker:
 
     def _record(self) -> None:
         for jobs in self._groups():
-            parts, at, clock = self._parts, now(), time.monotonic()
-            for job in jobs:
-                job.seconds = clock - job.started
             try:
-                parts.journal.append([record for job in jobs for record in records(job, at, parts.keep_text)])
+                self._append(jobs)
             except JournalError as error:
                 logger.error("%s", error)
-                for job in jobs:
-                    job.dropped = error
-                    self._reject(job)
-                continue
-            parts.metrics.answered(jobs)
-            parts.arms.answered(jobs)
-            _in_loop(jobs[0], _resolve, jobs)
+                self._fail(jobs, error)
+            except Exception as error:
+                logger.error("a group of answers was not recorded: %s", trace(error))
+                self._fail(jobs, error)
+
+    def _append(self, jobs: Sequence[Job]) -> None:
+        parts, at, clock = self._parts, now(), time.monotonic()
+        for job in jobs:
+            job.seconds = clock - job.started
+        parts.journal.append([record for job in jobs for record in records(job, at, parts.keep_text)])
+        parts.metrics.answered(jobs)
+        parts.arms.answered(jobs)
+        _in_loop(jobs[0], _resolve, jobs)
+
+    def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        for job in jobs:
+            job.dropped = error
+            self._reject(job)
 
     def _groups(self) -> Iterator[list[Job]]:
         """Yield all jobs that are finished, as soon as there are some."""
