@@ -219,20 +219,25 @@ def _swap(fresh: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
-    fresh.rename(folder)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _proved(folder: Path) -> dict[str, Any]:
     """Run the folder's own script on the golden texts, without this package; return what it found."""
     # -I: neither the environment nor the current folder can lend it modules.
-    done = subprocess.run(
-        [sys.executable, "-I", str(folder / SCRIPT), "--check"],
-        capture_output=True,
-        text=True,
-        timeout=CHECK_SECONDS,
-        check=False,
-    )
+    command = [sys.executable, "-I", str(folder / SCRIPT), "--check"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise ModelError(
+            f"{SCRIPT} --check: not done after {CHECK_SECONDS} s; try again on a machine with less to do"
+        ) from None
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
