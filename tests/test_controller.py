@@ -75,10 +75,11 @@ class Service:
             return
         other = n if running.kind == "shadow" else int(self.rng.binomial(n, running.share))
         own = n if running.kind == "shadow" else n - other
-        for arm, some in (("champion", own), ("challenger", other)):
-            sums = self.sums.setdefault((running.id, arm, metric), [0, 0])  # type: ignore[index]
+        served: dict[Arm, int] = {"champion": own, "challenger": other}
+        for arm, some in served.items():
+            sums = self.sums.setdefault((running.id, arm, metric), [0, 0])
             sums[0] += some
-            sums[1] += int(self.rng.binomial(some, errors[arm]))  # type: ignore[index]
+            sums[1] += int(self.rng.binomial(some, errors[arm]))
         counts = [
             Count(arm, what, *pair) for (one, arm, what), pair in self.sums.items() if one == running.id
         ]

@@ -319,8 +319,8 @@ def _show_findings(found: Sequence[Finding]) -> None:
             _arm(*one.champion, one.bounds.get("champion")),
             _arm(*one.challenger, one.bounds.get("challenger")),
             f"{100 * one.difference[0]:+.1f} to {100 * one.difference[1]:+.1f}" if one.difference else "",
-            f"{one.worse:,.2g} of {one.worse_needed:,.0f}",
-            f"{one.better:,.2g} of {one.better_needed:,.0f}" if one.better_needed else f"{one.better:,.2g}",
+            f"{_evidence(one.worse)} of {one.worse_needed:,.0f}",
+            _evidence(one.better) + (f" of {one.better_needed:,.0f}" if one.better_needed else ""),
         ]
         for one in found
     ]
@@ -331,6 +331,10 @@ def _arm(n: int, bad: int, bounds: tuple[float, float] | None) -> str:
     if bounds is None:
         return "none yet"
     return f"{bad:,} of {n:,} ({100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %)"
+
+
+def _evidence(found: float) -> str:
+    return "over 1,000" if found > 1000 else f"{found:,.0f}" if found >= 10 else f"{found:.1f}"
 
 
 def _show_events(events: Sequence[Event]) -> None:

@@ -123,7 +123,7 @@ def _canary(rollout: Rollout, evidence: Evidence, seen: Seen) -> Verdict | None:
         return None
     if rollout.step + 1 < len(plan.shares):
         share = plan.shares[rollout.step + 1]
-        return Verdict("advance", f"{requests} requests at {rollout.share:.0%}, nothing against {share:.0%}")
+        return Verdict("advance", f"{requests:,} requests of each at {rollout.share:.0%}; on to {share:.0%}")
     return _good(rollout, evidence, seen)
 
 
