@@ -30,6 +30,9 @@ def serve(
     ] = 1000.0,
     base_url: Annotated[str | None, typer.Option(help="Endpoint of an openai: encoder.")] = None,
     log_texts: Annotated[float, typer.Option(help="Share of the texts kept in the journal, redacted.")] = 0.0,
+    retain_days: Annotated[
+        int | None, typer.Option(help="Days of decisions to keep, with the texts in them; else all.")
+    ] = None,
     home: HomeFolder = None,
     database: DatabaseUrl = None,
 ) -> None:
@@ -53,6 +56,7 @@ def serve(
         threads=max(1, cores // max(1, count)),
         rate=rate,
         log_texts=log_texts,
+        retain_days=retain_days,
         base_url=base_url,
     ).checked()
     if not keys:

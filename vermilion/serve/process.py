@@ -24,9 +24,11 @@ from vermilion.serve.app import App
 from vermilion.serve.controller import Controller
 from vermilion.serve.guard import check_exposure
 from vermilion.serve.opening import open_worker
+from vermilion.serve.retention import Retention
 from vermilion.serve.service_metrics import FOLDER_VARIABLE, fresh_folder, worker_ended
 from vermilion.serve.settings import ServeSettings
 from vermilion.serve.snapshots import check_model
+from vermilion.world.database import now
 from vermilion.world.keys import Keys
 
 logger = logging.getLogger("vermilion.serve")
@@ -77,8 +79,8 @@ def serve(settings: ServeSettings, ready: Callable[[str], None]) -> int:
     """
     check_model(settings)
     with Keys.open(settings.home) as keys:
-        known = len(keys.all())
-    warning = check_exposure(settings.host, has_keys=known > 0, tls=False)
+        known = any(key.state(now()) == "active" for key in keys.all())
+    warning = check_exposure(settings.host, has_keys=known, tls=False)
     if settings.keys and not known:
         warning = (
             "no key yet, so nobody is answered; make one: vermilion keys create --label NAME --scope classify"
@@ -94,6 +96,10 @@ def serve(settings: ServeSettings, ready: Callable[[str], None]) -> int:
             controller = Controller(settings.home)
             controller.start()
             beside.callback(controller.stop)
+        if settings.retain_days is not None:
+            retention = Retention(settings.home.decisions, settings.retain_days)
+            retention.start()
+            beside.callback(retention.stop)
         ended = partial(worker_ended, folder)
         workers = Workers(config, [listening], ended, partial(ready, address(listening)))
         workers.run()

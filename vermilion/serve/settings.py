@@ -39,6 +39,8 @@ class ServeSettings:
         Requests a second of a key that has no rate of its own.
     log_texts : float
         Share of the texts that are kept in the journal, redacted.
+    retain_days : int or None
+        How many days of decisions before today stay; None keeps all.
     base_url : str or None
         Endpoint of an `openai:` encoder.
     """
@@ -55,6 +57,7 @@ class ServeSettings:
     threads: int = 1
     rate: float = 1000.0
     log_texts: float = 0.0
+    retain_days: int | None = None
     base_url: str | None = None
 
     def checked(self) -> Self:
@@ -71,6 +74,8 @@ class ServeSettings:
         _bounds("--deadline", self.deadline, 0.05, 600)
         _bounds("--rate", self.rate, 0.001, 1_000_000)
         _bounds("--log-texts", self.log_texts, 0, 1)
+        if self.retain_days is not None:
+            _bounds("--retain-days", self.retain_days, 1, 36_500)
         if not self.keys and not is_loopback(self.host):
             raise InputError(
                 "a loopback address for a service without keys",
