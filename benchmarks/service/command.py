@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", default="banking77", help="data set to take texts from")
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="servers to measure")
     parser.add_argument("--seconds", type=float, default=15, help="of each load")
-    parser.add_argument("--workers", type=int, default=1, help="of our own service")
+    parser.add_argument("--workers", type=int, default=available_cores(), help="of our own service")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="results file; by default results/service.jsonl here")
 
