@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vermilion.choose.encoders_data import lay_out_bench
+from vermilion.choose.encoders_data import Wanted, lay_out_bench
 from vermilion.choose.encoders_tuned import measure_tuned
 from vermilion.errors import InputError, MissingExtraError
 from vermilion.types import Texts
@@ -76,7 +76,7 @@ def test_a_tuned_model_is_judged_on_folds_and_not_trained_twice(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
-    bench, parts = lay_out_bench(texts_of_two_labels(), 5000, 0), Parts(tmp_path / "parts")
+    bench, parts = lay_out_bench(texts_of_two_labels(), Wanted()), Parts(tmp_path / "parts")
     tuned = measure_tuned(f"st:{tiny}", bench, parts, Quiet(), shots=(2, 4))
     assert capfd.readouterr() == ("", "")
     assert list(tuned.shots) == [2, 4]

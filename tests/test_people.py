@@ -14,6 +14,7 @@ from vermilion.errors import InputError
 from vermilion.red.people import (
     Draw,
     Finished,
+    PeopleResult,
     draw_for_people,
     judge,
     known_people,
@@ -261,6 +262,7 @@ def test_a_run_without_an_audit_has_nothing_to_be_corrected(tmp_path: Path) -> N
     for row in rows:
         row["answer"] = "None of these"
     result = read_from_people(run, "decisions.jsonl", fill(path, rows))
+    assert isinstance(result, PeopleResult)
     assert (result.agreement.estimate, result.corrected, result.expert_random) == (0.0, None, None)
 
 

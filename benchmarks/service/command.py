@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.service.load import Found, Target, open_loop, saturate
-from benchmarks.service.servers import OURS, PEERS, Kind, Server, ServerError, started
+from benchmarks.service.servers import COMMAND, OURS, PEERS, Kind, Server, ServerError, started
 from vermilion.world.data import read_texts
 from vermilion.world.encoders import available_cores, load_encoder
 from vermilion.world.source import Columns
@@ -79,7 +78,7 @@ def _prepare(folder: Path, data: Path) -> Task:
         lines = train.readlines()
         some.writelines(lines[:: max(1, len(lines) // LABELLED)])
     command = ["train", str(labelled), "--encoder", "minilm", "--out", str(folder / "trained")]
-    subprocess.run([sys.executable, "-m", "vermilion", *command], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*COMMAND, *command], check=True, stdout=subprocess.DEVNULL)
     asked = read_texts(str(data / "test.jsonl"), Columns(), labelled=True).texts
     (model,) = (path.parent for path in folder.glob("trained/**/model.json"))
     return Task(model, labelled, list(islice(dict.fromkeys(asked), ASKED)))

@@ -19,6 +19,7 @@ from benchmarks.environments import interpreter
 from benchmarks.service.load import Target
 
 SCRIPTS = Path(__file__).parents[1] / "peers"
+COMMAND = (sys.executable, "-c", "from vermilion.cli import main; main()")
 START_SECONDS = 180.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -111,7 +112,7 @@ def _command(kind: Kind, model: Path, labelled: Path, port: int, workers: int) -
             "--workers",
             str(workers),
         ]
-        return [sys.executable, "-m", "vermilion", *serve]
+        return [*COMMAND, *serve]
     python = interpreter(kind.environment)
     if not python.exists():
         raise ServerError(f"no environment; python -m benchmarks environments {kind.environment}")

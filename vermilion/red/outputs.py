@@ -10,7 +10,8 @@ from typing import Any
 from vermilion.red.card import render_model_card
 from vermilion.red.certifying import audit_rows
 from vermilion.red.decisions import as_rows
-from vermilion.red.people import AUDIT, known_people
+from vermilion.red.people import known_people
+from vermilion.red.people_files import AUDIT
 from vermilion.red.record import Summary
 from vermilion.red.report.page import render_report
 from vermilion.red.run import Result
