@@ -20,6 +20,8 @@ from vermilion.world.data import read_texts
 from vermilion.world.encoders import available_cores, load_encoder
 from vermilion.world.source import Columns
 
+# wrk hangs up on requests under way, which most servers answer all the same.
+QUIET_SECONDS = 5
 # Of what each server takes at most.
 SHARES = (0.25, 0.5, 0.7, 0.8, 0.9)
 # Rates are compared where 95 of 100 answers come within this.
@@ -113,6 +115,7 @@ def _loaded(server: Server, seconds: float, seed: int) -> dict[str, Any]:
     most = saturate(server.target, seconds)
     used = server.cpu_seconds() - cpu
     answered = most * (time.perf_counter() - start)
+    time.sleep(QUIET_SECONDS)
     loads = [open_loop(server.target, share * most, seconds, seed) for share in SHARES]
     return {
         "saturation": round(most, 1),
