@@ -22,7 +22,7 @@ BENCH_OPTIONS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-small format lock clean check-python check-data
+.PHONY: help install demo test test-all bench bench-small format lock clean check-python check-data
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf 'make %-11s  %s\n' "$$name" "$$what"; done
@@ -37,6 +37,9 @@ test: $(INSTALLED) ## everything that must pass: format, lint, types, tests, doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
+
+test-all: $(INSTALLED) ## the same with the tests that take long
+	$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --thorough
 
 bench: $(INSTALLED) check-data ## every benchmark with its peers, for hours: make bench DATA=folder; goes on where it was stopped
 	$(BENCH) cost $(DATA) $(BENCH_OPTIONS)
@@ -84,6 +87,6 @@ $(INSTALLED): $(LOCK) pyproject.toml | check-python
 		echo 'make: $(PYTHON) has neither ensurepip nor pip; install one (Debian: apt-get install python3-venv)' >&2; exit 1; \
 	fi \
 	&& echo 'installing the versions in $(LOCK) into $(VENV)' \
-	&& $$pip install --quiet --require-hashes --requirement $(LOCK) \
+	&& $$pip install --quiet --no-compile --require-hashes --requirement $(LOCK) \
 	&& $$pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

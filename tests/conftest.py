@@ -22,6 +22,25 @@ settings.register_profile("vermilion", deadline=None, derandomize=True, database
 settings.load_profile("vermilion")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that runs everything."""
+    parser.addoption("--thorough", action="store_true", help="run what takes long, too: make test-all")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what only a thorough run needs, since a quicker test looks at the same."""
+    if not config.getoption("--thorough"):
+        for item in items:
+            if "thorough" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="takes long: make test-all runs it"))
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Tell whether time does not matter."""
+    return bool(pytestconfig.getoption("--thorough"))
+
+
 class OutsideWorldError(AssertionError):
     """A test reached for another machine."""
 

@@ -36,6 +36,7 @@ def test_a_pair_that_is_right_once_is_right() -> None:
         assert (label == ("yes",)) == (meaning == f"meaning of {query[0]}")
 
 
+@pytest.mark.thorough
 def test_a_better_score_gains_with_an_interval_above_nothing() -> None:
     rng = np.random.default_rng(0)
     right = np.zeros((80, 5))

@@ -339,7 +339,7 @@ def test_a_stream_stops_only_at_its_fault(tmp_path: Path, extension: str) -> Non
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in KiB on Linux only")
-@pytest.mark.parametrize("extension", ["csv", "jsonl"])
+@pytest.mark.parametrize("extension", ["csv", pytest.param("jsonl", marks=pytest.mark.thorough)])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, extension: str) -> None:
     path = tmp_path / f"pool.{extension}"
     write_decisions(path, ({"text": f"{i} " + "word " * 200} for i in range(60_000)))

@@ -105,7 +105,11 @@ def test_faults_change_no_decision(data: Data, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "cap", "raised"),
-    [("--max-cost", 0.03, 0.08), ("--max-tokens", 30_000, 80_000), ("--max-calls", 12, 40)],
+    [
+        ("--max-cost", 0.03, 0.08),
+        pytest.param("--max-tokens", 30_000, 80_000, marks=pytest.mark.thorough),
+        pytest.param("--max-calls", 12, 40, marks=pytest.mark.thorough),
+    ],
 )
 def test_no_cap_is_passed_and_a_higher_one_goes_on(
     data: Data, tmp_path: Path, option: str, cap: float, raised: float
@@ -129,7 +133,9 @@ def test_no_cap_is_passed_and_a_higher_one_goes_on(
     assert_key_untold(asked, first, second)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize(
+    "status", [401, *(pytest.param(one, marks=pytest.mark.thorough) for one in (403, 404))]
+)
 def test_refused_key_or_model_is_one_line_without_the_key(data: Data, tmp_path: Path, status: int) -> None:
     asked = Asked(data, tmp_path / "out")
     asked.server.status = status

@@ -1,4 +1,4 @@
-"""A run that is killed thirty times ends as one that never was, and nobody is asked twice."""
+"""A run that is killed ten times, or thirty, ends as one that never was, and nobody is asked twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,12 @@ MARKS: tuple[tuple[str, int], ...] = (
     *(("round", 2), ("round", 3), ("writing", 1), ("writing", 1), ("writing", 1), ("round", 4)),
 )
 SWEEP = 30 - len(MARKS)
+# Where there is less time: each mark once, and fewer moments between.
+QUICK_MARKS: tuple[tuple[str, int], ...] = (
+    *(("encoding labelled", 1), ("encoding pool", 1), ("asking", 1)),
+    *(("round", 1), ("round", 2), ("writing", 1)),
+)
+QUICK_SWEEP = 4
 
 
 class Forks:
@@ -75,22 +81,25 @@ def forking(folder: Path) -> Iterator[Forks]:
             yield Forks(process, errors)
 
 
-def moments(seconds: float) -> Iterator[tuple[float, tuple[str, int] | None]]:
+def moments(
+    seconds: float, sweep: int, marks: Sequence[tuple[str, int]]
+) -> Iterator[tuple[float, tuple[str, int] | None]]:
     """Yield when to kill: a sweep over a whole run, then just after certain marks; each a little at random."""
     rng = np.random.default_rng(20)
-    for place in range(SWEEP):
-        yield seconds * (place + rng.uniform()) / SWEEP, None
-    for mark in MARKS:
+    for place in range(sweep):
+        yield seconds * (place + rng.uniform()) / sweep, None
+    for mark in marks:
         yield float(rng.uniform(0, 0.03)), mark
 
 
-def test_killed_run_ends_as_one_that_never_was(data: Data, tmp_path: Path) -> None:
+def test_killed_run_ends_as_one_that_never_was(data: Data, tmp_path: Path, thorough: bool) -> None:
+    sweep, marks = (SWEEP, MARKS) if thorough else (QUICK_SWEEP, QUICK_MARKS)
     whole, broken = Run(data, tmp_path / "whole"), Run(data, tmp_path / "broken")
     seen = Counter[str]()
     with forking(tmp_path) as forks:
         clean = forks(whole.argv(*OPTIONS))
         assert clean["code"] in (0, 3)
-        for place, (after, since) in enumerate(moments(clean["seconds"])):
+        for place, (after, since) in enumerate(moments(clean["seconds"], sweep, marks)):
             kind = signal.SIGINT if place % 5 == 4 else signal.SIGKILL
             ended = forks(broken.argv(*OPTIONS), after, since, kind)
             if ended["code"] == clean["code"]:  # It was done before its time: once more, early.
@@ -100,7 +109,7 @@ def test_killed_run_ends_as_one_that_never_was(data: Data, tmp_path: Path) -> No
         assert forks(broken.argv(*OPTIONS))["code"] == clean["code"]
         said = forks.errors.read_text()
 
-    assert seen.total() == 30
+    assert seen.total() == sweep + len(marks)
     assert {"starting", "round", "writing"} <= seen.keys(), seen
     assert "Traceback" not in said
     assert_same(whole, broken)

@@ -79,6 +79,7 @@ def test_an_added_label_is_learned_and_what_did_not_move_is_not_asked(without_on
     assert run.data.labelled.read_text().count(NEW) == 0
 
 
+@pytest.mark.thorough
 def test_a_run_that_goes_on_is_stopped_and_continued_like_any_other(without_one: Run) -> None:
     run = without_one
     assert apply(run, {"add": [{"name": NEW, "examples": ids_of(run, NEW, 4)}]}).code == 0

@@ -39,6 +39,7 @@ def test_whole_run_is_the_same_as_with_a_file(
     assert not (run.folder / "run.sqlite").exists()
 
 
+@pytest.mark.thorough
 def test_same_command_again_asks_nothing(run: Run, postgres: str, options: list[str]) -> None:
     run(*options)
     before, left = kept(postgres, run), (run.folder / "decisions.jsonl").read_bytes()
@@ -60,6 +61,7 @@ def test_run_goes_on_where_its_folder_was_lost(run: Run, postgres: str, options:
     assert (run.folder / "decisions.jsonl").read_bytes() == left
 
 
+@pytest.mark.thorough
 def test_two_folders_share_a_database(run: Run, tmp_path: Path, postgres: str, options: list[str]) -> None:
     other = Run(run.data, tmp_path / "other")
     run(*options)
