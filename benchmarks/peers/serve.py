@@ -88,8 +88,9 @@ def as_mlflow_model() -> Any:
             self.classifier = Classifier(os.environ[LABELLED])
 
         def predict(self, context: Any, model_input: Any, params: Any = None) -> list[dict[str, Any]]:
-            texts = model_input if isinstance(model_input, list) else model_input.iloc[:, 0].tolist()
-            return self.classifier.classify(texts)
+            import numpy as np  # MLflow gives a list, an array or a frame, as it likes
+
+            return self.classifier.classify([str(text) for text in np.asarray(model_input).ravel()])
 
     return Model()
 
