@@ -74,7 +74,9 @@ def mlflow(labelled: str, port: int) -> None:
     folder = tempfile.mkdtemp() + "/model"
     save_model(path=folder, python_model=os.path.abspath(__file__))
     os.environ[LABELLED] = labelled
-    os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"  # it looks for uvicorn there
+    os.environ["PATH"] = (
+        f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"  # it looks for uvicorn there
+    )
     command = ["-m", "mlflow", "models", "serve", "-m", folder, "-p", str(port), "--env-manager", "local"]
     os.execv(sys.executable, [sys.executable, *command])
 
