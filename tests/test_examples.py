@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 from pathlib import Path
@@ -77,3 +78,16 @@ def test_every_recipe_is_listed(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     missing = [path.name for path in EXAMPLES if path.name not in text]
     assert not missing, f"{page} has no line for {', '.join(missing)}"
+
+
+def test_labels_slip_and_none_is_lost(tmp_path: Path) -> None:
+    rows = [(f"text {place}, with a comma", f"label {place // 10}") for place in range(40)]
+    given, slipped = tmp_path / "labelled.csv", tmp_path / "slipped.csv"
+    with given.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    assert example("slip_labels").main(str(given), str(slipped)) == 40
+    with slipped.open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["text"] for row in found] == [text for text, _ in rows]
+    assert sorted(row["label"] for row in found) == sorted(label for _, label in rows)
+    assert not any(row["label"] == label for row, (_, label) in zip(found, rows, strict=True))
