@@ -343,7 +343,11 @@ def test_a_full_disk_is_told_and_survived(small_disk: Path) -> None:
         with pytest.raises(JournalError, match=r"No space left on device.*make room"):
             journal.append([record("big", text="x" * 20_000)])
         assert names(small_disk / "decisions") == ["a"]
+        with pytest.raises(JournalError, match="No space left on device"):
+            journal.check()
         ballast.unlink()
+        journal.check()
+        assert names(small_disk / "decisions") == ["a"]
         journal.append([record("big", text="x" * 20_000)])
     assert names(small_disk / "decisions") == ["a", "big"]
 

@@ -20,6 +20,8 @@ from vermilion.errors import InputError, JournalError
 
 WRITER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SEGMENT_BYTES = 256 * 2**20
+# More than a request of a hundred texts leaves behind.
+ROOM_BYTES = 32 * 1024
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 _TAIL = 64 * 1024
 
@@ -97,14 +99,14 @@ class Journal:
             raise ticket.error
 
     def check(self) -> None:
-        """Write nothing, but find out whether writing would work, as far as that can be known.
+        """Leave nothing, but find out whether writing would work now: the file can be had, and there is room.
 
         Raises
         ------
         JournalError
         """
         with self._writing:
-            self._current()
+            self._current().make_room()
 
     def close(self) -> None:
         """Close the file; another writer may then take the name."""
@@ -225,6 +227,17 @@ class _Segment:
             self._undo()
             raise _failed(self.path, error) from None
         self.size += len(lines)
+
+    def make_room(self) -> None:
+        """Take room for the next records and give it back; what a kill leaves of it is cut off as a torn line is."""
+        if not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self.handle, self.size, ROOM_BYTES)
+            os.ftruncate(self.handle, self.size)
+        except OSError as error:
+            self._undo()
+            raise _failed(self.path, error) from None
 
     def close(self) -> None:
         """Close the file, which gives its lock back."""
