@@ -10,8 +10,9 @@ INSTALLED := $(VENV)/.installed
 LOCKER := build/lock
 UV := uv==0.13.9
 
-# Workers of pytest share the cores: one thread of linear algebra each, and no more workers than help.
-WORKERS ?= auto
+# Workers of pytest share the cores: one thread of linear algebra each. One more than cores, since tests of services and
+# of whole commands wait half of their time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # DATA holds a folder a data set, each with train.jsonl and test.jsonl. Contestants run one after another, one thread

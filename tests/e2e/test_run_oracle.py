@@ -142,6 +142,7 @@ def test_fresh_starts_over_and_comes_out_the_same(run: Run) -> None:
     assert run.summary["settings"]["seed"] == 7
 
 
+@pytest.mark.thorough
 def test_higher_cap_goes_on_without_asking_again(run: Run) -> None:
     # An expert that often errs corrects often, so no round looks like the last one worth it.
     options = ("--expert-error", "0.3", "--target", "1")
@@ -404,6 +405,7 @@ def test_what_was_learned_from_the_pool_serves_without_it(run: Run) -> None:
     assert alike > 0.95 * len(labels)
 
 
+@pytest.mark.thorough
 def test_two_encoders_as_one_serve_run_and_predict(run: Run) -> None:
     assert run("--encoder", "minilm+static", "--expert", "none", "--no-pool").code == 0
     assert run.summary["encoder"] == "minilm+static"
